@@ -1,0 +1,89 @@
+"""Where things lie in an archive (design, section 4); the only place that joins these names."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenuto.model.errors import SettingsError, UsageError
+
+SETTINGS_NAME = "tenuto.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one archive; nothing here touches the disk but `find`."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, folder: Path) -> "Layout":
+        """The archive at `folder`; raises UsageError where there is none."""
+        root = folder.expanduser().absolute()
+        if not (root / SETTINGS_NAME).is_file():
+            raise UsageError(
+                f"no archive at {folder}: it holds no {SETTINGS_NAME}; "
+                f"run: tenuto init {folder} --name NAME --contact ADDRESS, or pass --archive DIR"
+            )
+        return cls(root)
+
+    @property
+    def settings(self) -> Path:
+        """What the operator writes."""
+        return self.root / SETTINGS_NAME
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works here; outside `state/`, which anyone may delete."""
+        return self.root / ".tenuto.lock"
+
+    @property
+    def evidence(self) -> Path:
+        """What sources answered."""
+        return self.root / "evidence"
+
+    def harvests(self, source: str) -> Path:
+        """The harvests of one source."""
+        return self.evidence / source
+
+    @property
+    def catalogue(self) -> Path:
+        """The editions and `current`."""
+        return self.root / "catalogue"
+
+    def edition(self, edition: str) -> Path:
+        """The folder of one edition."""
+        return self.catalogue / edition
+
+    @property
+    def plans(self) -> Path:
+        """The plans and `newest`."""
+        return self.root / "plans"
+
+    def plan(self, plan: str) -> Path:
+        """The folder of one plan."""
+        return self.plans / plan
+
+    @property
+    def crates(self) -> Path:
+        """Open crates; also where free space is measured."""
+        return self.root / "crates"
+
+    @property
+    def state(self) -> Path:
+        """Caches: all of it can be rebuilt."""
+        return self.root / "state"
+
+    def operator_path(self, written: str) -> Path:
+        """A path that the operator wrote in tenuto.toml: relative to the archive, `~` allowed."""
+        return self.root / Path(written).expanduser()
+
+
+def read_pointer(file: Path) -> str | None:
+    """The one name in a pointer file such as `catalogue/current`, or None where there is none."""
+    try:
+        name = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    if not name or os.sep in name or name.startswith("."):
+        raise SettingsError(f"{file} should hold one name, it holds {name!r}; delete it and build again")
+    return name

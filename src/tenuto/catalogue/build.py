@@ -1,0 +1,171 @@
+"""From evidence to an edition: a pure function of what is under `evidence/` (design, law 1).
+
+It reads no clock, no network, no settings and no older edition; the same evidence gives the same bytes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from tenuto.archive import Layout, remove_leftovers
+from tenuto.catalogue import corrections, merge
+from tenuto.catalogue.edition import FORMAT, Edition, write_edition
+from tenuto.catalogue.evidence import Effective, EvidenceReader
+from tenuto.catalogue.rows import Rows
+from tenuto.catalogue.statements import SourceRights, Statements, TrackFacts
+from tenuto.model.errors import UsageError
+from tenuto.model.findings import Finding
+from tenuto.model.ids import short_digest
+from tenuto.model.progress import Progress
+from tenuto.model.records import LicenceFileSeen
+from tenuto.model.tables import FINDING
+from tenuto.rights import parse_permission
+from tenuto.sources import PERMISSION_KEY, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An edition, and whether it is new."""
+
+    edition: Edition
+    is_new: bool
+
+
+def build(layout: Layout, progress: Progress) -> Built:
+    """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
+    remove_leftovers(layout.catalogue)
+    reader = EvidenceReader(layout.evidence, progress)
+    rows, permissions = _read(reader)
+    if reader.is_empty():
+        raise UsageError(f"{layout.root} holds no finished harvest; run: tenuto harvest")
+    digest = reader.digest()
+    name = f"{reader.newest().isoformat()}-{short_digest([FORMAT, digest])}"
+    is_new = not layout.edition(name).exists()
+    progress.begin(f"merge into {name}")
+    tables, findings = _tables(rows, permissions)
+    findings += [*reader.findings, *rows.findings()]
+    tables["finding"] = _finding_table(findings)
+    about = {
+        "evidence_sha256": digest,
+        "newest_evidence": reader.newest(),
+        "sources": _sources(reader, tables),
+        "licences": _licences(tables["track"]),
+        "findings": dict(sorted(Counter(finding.code for finding in set(findings)).items())),
+    }
+    return Built(write_edition(layout, name, tables, about), is_new)
+
+
+def _read(reader: EvidenceReader) -> tuple[Rows, dict[str, tuple[str, int]]]:
+    """All that connectors make of the evidence, and each source's permission as it holds now."""
+    rows = Rows()
+    permissions: dict[str, tuple[str, int]] = {}
+    for effective in reader.read():
+        if effective.answer.request.key == PERMISSION_KEY:
+            if effective.sighting.is_live:
+                body = effective.answer.body.decode("utf-8", "replace")
+                permissions[effective.source] = (body, effective.sighting.evidence_id)
+            continue
+        rows.add(effective, _parsed(effective))
+    return rows, permissions
+
+
+def _parsed(effective: Effective) -> Iterator:  # type: ignore[type-arg]
+    return parse(effective.kind, effective.answer)
+
+
+def _tables(rows: Rows, permissions: dict[str, tuple[str, int]]) -> tuple[dict[str, pa.Table], list[Finding]]:
+    with duckdb.connect(config={"threads": 2}) as con:
+        merge.load(con, rows)
+        merge.merge(con)
+        findings = corrections.apply_corrections(con)
+        merge.number(con)
+        findings += _missing_references(con)
+        tracks = merge.track_table(con)
+        statements = Statements(_rights(rows, permissions))
+        spoken = [statements.of(facts) for facts in _facts(con)]
+        tracks = (
+            tracks.append_column("statement_rows", pa.array([rows_ for rows_, _, _ in spoken], pa.list_(pa.uint32())))
+            .append_column("licence", pa.array([licence for _, licence, _ in spoken], pa.string()))
+            .append_column("licence_url", pa.array([url for _, _, url in spoken], pa.string()))
+        )
+        tables = {
+            "artist": merge.artist_table(con),
+            "release": merge.release_table(con),
+            "track": tracks,
+            "credit": merge.credit_table(con),
+            "offer": merge.offer_table(con),
+            "statement": statements.table(),
+            "history": merge.history_table(con),
+            "tombstone": merge.tombstone_table(con),
+            "correction": corrections.correction_table(con),
+        }
+    return tables, [*findings, *statements.findings()]
+
+
+def _rights(rows: Rows, permissions: dict[str, tuple[str, int]]) -> dict[str, SourceRights]:
+    rights: dict[str, SourceRights] = defaultdict(SourceRights)
+    for source, (text, evidence_id) in sorted(permissions.items()):
+        rights[source].permission = parse_permission(text, f"the permission of {source}")
+        rights[source].permission_evidence_id = evidence_id
+    files = rows.table(LicenceFileSeen).sort_by([("source", "ascending"), ("path", "ascending")]).to_pylist()
+    for file in files:
+        if file["is_live"]:
+            rights[file["source"]].add_file(file["path"], file["text"], file["evidence_id"])
+    return rights
+
+
+def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[TrackFacts]:
+    """What rights are decided by, of each track in order."""
+    found = con.execute("""
+        WITH names AS (
+            SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
+            FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
+        )
+        SELECT track.source, track_id, offer.path, track.release_id, release.title, artists, licence_text,
+               attribution, track.evidence_id
+        FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row) ORDER BY track_row""")
+    while batch := found.fetchmany(10_000):
+        for source, track_id, path, release_id, title, artists, licence_text, attribution, evidence_id in batch:
+            release = tuple(name for name in (release_id, title) if name)
+            people = tuple(name for name in artists or () if name)
+            yield TrackFacts(source, track_id, path, release, people, licence_text, attribution, evidence_id)
+
+
+def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """Records that name what no evidence holds; the reference is left empty, the record stays."""
+    missing = con.execute("""
+        SELECT 'release ' || release_id, track_id, source, evidence_id FROM track
+        WHERE release_id IS NOT NULL AND release_row IS NULL
+        UNION ALL
+        SELECT 'artist ' || coalesce(artist_id, '?'), track_id, source, evidence_id FROM credit_named WHERE artist_row IS NULL
+        UNION ALL
+        SELECT 'listens of', l.track_id, l.source, l.evidence_id FROM listens_seen l LEFT JOIN track USING (source, track_id)
+        WHERE l.is_live AND track.track_id IS NULL""").fetchall()
+    return [
+        Finding(code="permission-unmatched" if what == "listens of" else "reference-missing", subject=track_id,
+                message=f"{what} a track that the source does not have" if what == "listens of"
+                else f"it names {what}, of which no evidence tells", source=source, evidence_id=evidence_id)
+        for what, track_id, source, evidence_id in missing
+    ]  # fmt: skip
+
+
+def _finding_table(findings: list[Finding]) -> pa.Table:
+    rows = [finding.document() for finding in sorted(set(findings))]
+    return pa.Table.from_pylist(rows, FINDING)
+
+
+def _sources(reader: EvidenceReader, tables: dict[str, pa.Table]) -> dict[str, dict[str, object]]:
+    tracks = Counter(tables["track"].column("source").to_pylist())
+    stones = Counter(tables["tombstone"].column("source").to_pylist())
+    return {
+        name: {"kind": manifests[-1].kind, "tracks": tracks[name], "tombstones": stones[name]}
+        for name, manifests in reader.harvests.items()
+    }
+
+
+def _licences(track: pa.Table) -> dict[str, int]:
+    counts = Counter(licence or "unknown" for licence in track.column("licence").to_pylist())
+    return dict(sorted(counts.items()))

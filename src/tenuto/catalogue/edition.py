@@ -1,0 +1,133 @@
+"""An edition on disk: written once, whole; opened for reading; its tables held by canonical digests."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tenuto.archive import Layout
+from tenuto.archive.durable import folder_durably, write_durably
+from tenuto.archive.layout import read_pointer
+from tenuto.model.documents import Document
+from tenuto.model.errors import IntegrityError, UsageError
+from tenuto.model.tables import TABLES
+
+FORMAT = "tenuto-edition-1"
+EDITION_NAME = "edition.json"
+_ROW_GROUP = 1_000_000
+_ROWS = ("artist_row", "release_row", "track_row", "statement_row")
+
+
+class TableInfo(Document):
+    """One table: its rows, the SHA-256 of its file, and the canonical digest that survives other library versions."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    canonical_sha256: str
+
+
+class SourceInfo(Document):
+    """What one source gave to the edition."""
+
+    kind: str
+    tracks: int
+    tombstones: int
+
+
+class EditionInfo(Document):
+    """edition.json."""
+
+    format: Literal["tenuto-edition-1"] = "tenuto-edition-1"
+    edition: str
+    evidence_sha256: str
+    newest_evidence: date
+    tables: dict[str, TableInfo]
+    sources: dict[str, SourceInfo]
+    licences: dict[str, int]
+    findings: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """An edition opened for reading."""
+
+    folder: Path
+    info: EditionInfo
+
+    def table(self, name: str) -> Path:
+        """The Parquet file of a table, to be read in place by any tool."""
+        return self.folder / f"{name}.parquet"
+
+
+def open_current(layout: Layout) -> Edition:
+    """The current edition; raises UsageError where none was built yet."""
+    name = read_pointer(layout.catalogue / "current")
+    if name is None:
+        raise UsageError(f"{layout.root} has no catalogue yet; run: tenuto catalogue build")
+    return open_edition(layout.edition(name))
+
+
+def open_edition(folder: Path) -> Edition:
+    """An edition by its folder; raises IntegrityError where it is not one that this version knows."""
+    file = folder / EDITION_NAME
+    try:
+        values = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise IntegrityError(f"{file} cannot be read ({error}); run: tenuto catalogue build") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        said = values.get("format") if isinstance(values, dict) else None
+        raise IntegrityError(f"{file} is of format {said!r}; this version reads {FORMAT}: run tenuto catalogue build")
+    return Edition(folder, EditionInfo.model_validate(values))
+
+
+def write_edition(layout: Layout, edition: str, tables: Mapping[str, pa.Table], about: Mapping[str, Any]) -> Edition:
+    """Write an edition whole and make it the current one; one of that name is left as it is."""
+    folder = layout.edition(edition)
+    if not (folder / EDITION_NAME).exists():
+        with folder_durably(folder) as beside:
+            infos = {name: _write_table(beside / f"{name}.parquet", tables[name], name) for name in TABLES}
+            info = EditionInfo(edition=edition, tables=infos, **about)
+            document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
+            (beside / EDITION_NAME).write_bytes(document + b"\n")
+    write_durably(layout.catalogue / "current", f"{edition}\n".encode())
+    return open_edition(folder)
+
+
+def canonical_digest(table: pa.Table) -> str:
+    """SHA-256 over the rows as JSON arrays in the table's column order, one a line, sorted (docs/format.md)."""
+    encoder = msgspec.json.Encoder()
+    lines: list[bytes] = []
+    for batch in table.to_batches(max_chunksize=65_536):
+        lines += [encoder.encode(list(row.values())) for row in batch.to_pylist()]
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(line + b"\n")
+    return digest.hexdigest()
+
+
+def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
+    shaped = table.select(TABLES[name].names).cast(TABLES[name]).combine_chunks()
+    rows = [column for column in _ROWS if column in shaped.column_names and column == f"{name}_row"]
+    pq.write_table(
+        shaped,
+        path,
+        compression="zstd",
+        row_group_size=_ROW_GROUP,
+        use_dictionary=[column for column in shaped.column_names if column not in rows],
+        column_encoding=dict.fromkeys(rows, "DELTA_BINARY_PACKED"),
+    )
+    content = path.read_bytes()
+    return TableInfo(
+        rows=shaped.num_rows,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        canonical_sha256=canonical_digest(shaped),
+    )

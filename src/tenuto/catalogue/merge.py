@@ -1,0 +1,167 @@
+"""Merging what was seen into tables: one row a thing, references as row numbers, a release's tracks together.
+
+Of each id, the records of the newest harvest that saw it count; among them the fullest gives each field first, ties
+by evidence id. All of it is SQL over Arrow columns, so nothing depends on the order in which evidence was read.
+"""
+
+import duckdb
+import pyarrow as pa
+
+from tenuto.catalogue.rows import Rows
+from tenuto.model.records import ArtistSeen, CorrectionSeen, ListensSeen, RankSeen, ReleaseSeen, TrackSeen
+
+_OWN_IDS = {"artist": "artist_id", "release": "release_id", "track": "track_id"}
+_RECORDS = {"artist": ArtistSeen, "release": ReleaseSeen, "track": TrackSeen}
+
+
+def load(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    """Put what was seen into the database as `<kind>_seen`."""
+    others = {"listens": ListensSeen, "rank": RankSeen, "correction": CorrectionSeen}
+    for name, kind in {**_RECORDS, **others}.items():
+        table = rows.table(kind)
+        con.register("incoming", table)
+        con.execute(f"CREATE TABLE {name}_seen AS SELECT * FROM incoming")
+        con.unregister("incoming")
+
+
+def merge(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `artist`, `release` and `track` with one row a thing, dead ones apart in `<kind>_gone`."""
+    for kind in _OWN_IDS:
+        con.execute(_merged(con, kind))
+    con.execute("""
+        CREATE TABLE listens AS
+        SELECT source, track_id, arg_max(listens_count, (counted_on, evidence_id)) AS listens_count,
+               arg_max(listens_scope, (counted_on, evidence_id)) AS listens_scope,
+               max(counted_on) AS counted_on
+        FROM listens_seen WHERE is_live GROUP BY ALL""")
+    con.execute("""
+        CREATE TABLE rank AS
+        SELECT source, coalesce('r' || release_id, 't' || track_id) AS own_id, min(listens_rank) AS listens_rank
+        FROM rank_seen WHERE is_live GROUP BY ALL""")
+
+
+def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
+    own = _OWN_IDS[kind]
+    stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", own}
+    names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]
+    fields = ", ".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}" for name in names)
+    return f"""
+        CREATE TABLE {kind}_all AS
+        WITH ranked AS (
+            SELECT *, max(newest) OVER thing AS top,
+                   row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id) AS place
+            FROM {kind}_seen WINDOW thing AS (PARTITION BY source, {own})
+        ), dated AS (
+            SELECT source, {own}, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+            FROM {kind}_seen GROUP BY ALL
+        ), merged AS (
+            SELECT source, {own}, {fields}, bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id
+            FROM ranked WHERE newest = top GROUP BY source, {own}
+        )
+        SELECT merged.*, first_seen, last_seen FROM merged JOIN dated USING (source, {own})"""
+
+
+_NUMBERED = {
+    "artist": "ORDER BY source, artist_id",
+    "release": "ORDER BY source, release_id",
+    "track": """ORDER BY source, release_row NULLS LAST, disc_number NULLS FIRST, track_number NULLS LAST, track_id""",
+}
+
+
+def number(con: duckdb.DuckDBPyConnection) -> None:
+    """Give the live things their rows: `artist`, `release`, `track`, `credit`."""
+    con.execute(f"""
+        CREATE TABLE artist AS
+        SELECT (row_number() OVER ({_NUMBERED["artist"]}) - 1)::UINTEGER AS artist_row, * FROM artist_all WHERE is_live""")
+    con.execute(f"""
+        CREATE TABLE release AS
+        SELECT (row_number() OVER ({_NUMBERED["release"]}) - 1)::UINTEGER AS release_row, * FROM release_all WHERE is_live""")
+    con.execute(f"""
+        CREATE TABLE track AS
+        WITH placed AS (
+            SELECT t.*, r.release_row FROM track_all t LEFT JOIN release r USING (source, release_id) WHERE t.is_live
+        )
+        SELECT (row_number() OVER ({_NUMBERED["track"]}) - 1)::UINTEGER AS track_row, * FROM placed""")
+    con.execute("""
+        CREATE TABLE credit_named AS
+        WITH named AS (
+            SELECT track_row, source, track_id, evidence_id, unnest(credit_artists) AS artist_id,
+                   unnest(credit_roles) AS role, generate_subscripts(credit_artists, 1) AS position
+            FROM track WHERE credit_artists IS NOT NULL
+        )
+        SELECT named.*, artist_row FROM named LEFT JOIN artist USING (source, artist_id)""")
+
+
+def artist_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `artist` table, in order."""
+    return con.sql("SELECT * FROM artist ORDER BY artist_row").to_arrow_table()
+
+
+def release_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `release` table; a date's missing parts are 1, its precision says so."""
+    return con.sql("""
+        WITH artists AS (
+            SELECT release_row, list(artist_row ORDER BY place) AS artist_rows
+            FROM (SELECT release_row, source, unnest(artist_ids) AS artist_id, generate_subscripts(artist_ids, 1) AS place
+                  FROM release WHERE artist_ids IS NOT NULL) JOIN artist USING (source, artist_id)
+            GROUP BY release_row
+        )
+        SELECT release.* EXCLUDE (release_date, artist_ids), artist_rows,
+               (release_date || CASE length(release_date) WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
+                   AS release_date,
+               CASE length(release_date) WHEN 4 THEN 'year' WHEN 7 THEN 'month' WHEN 10 THEN 'day' END
+                   AS release_date_precision
+        FROM release LEFT JOIN artists USING (release_row) ORDER BY release_row""").to_arrow_table()
+
+
+def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `track` table without its statements: an operator's count of listens outranks a user's, a rank is no count."""
+    return con.sql("""
+        SELECT track.* EXCLUDE (listens_count, listens_scope),
+               CASE WHEN l.track_id IS NULL THEN track.listens_count ELSE l.listens_count END AS listens_count,
+               CASE WHEN l.track_id IS NULL THEN track.listens_scope ELSE l.listens_scope END AS listens_scope,
+               CASE WHEN l.track_id IS NOT NULL THEN (l.counted_on || CASE length(l.counted_on)
+                        WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
+                    WHEN track.listens_count IS NOT NULL THEN track.first_seen END AS listens_on,
+               coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank
+        FROM track
+        LEFT JOIN listens l USING (source, track_id)
+        LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
+        LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id
+        ORDER BY track_row""").to_arrow_table()
+
+
+def credit_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `credit` table; positions count from 1 in the order in which the source names people."""
+    return con.sql("""
+        SELECT track_row, (row_number() OVER (PARTITION BY track_row ORDER BY position))::USMALLINT AS position,
+               artist_row, role
+        FROM credit_named WHERE artist_row IS NOT NULL ORDER BY track_row, position""").to_arrow_table()
+
+
+def offer_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `offer` table: what the source offers to fetch."""
+    return con.sql("""
+        SELECT track_row, offer.* FROM track WHERE offer IS NOT NULL ORDER BY track_row""").to_arrow_table()
+
+
+def history_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `history` table: each day on which a track was seen with other popularity or listens."""
+    return con.sql("""
+        WITH seen AS (
+            SELECT source, track_id, first_seen AS seen_on, popularity, listens_count, listens_scope FROM track_seen
+            WHERE popularity IS NOT NULL OR listens_count IS NOT NULL
+            UNION
+            SELECT source, track_id, (counted_on || CASE length(counted_on) WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE ''
+                   END)::DATE, NULL, listens_count, listens_scope FROM listens_seen
+        )
+        SELECT DISTINCT track_row, seen_on, seen.popularity, seen.listens_count, seen.listens_scope
+        FROM seen JOIN track USING (source, track_id) ORDER BY ALL""").to_arrow_table()
+
+
+def tombstone_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The `tombstone` table: tracks that the newest harvest of their source no longer shows."""
+    return con.sql("""
+        SELECT source, 'track' AS kind, track_id AS own_id, title, 'vanished' AS reason,
+               first_seen AS first_seen_on, last_seen AS last_seen_on, evidence_id
+        FROM track_all WHERE NOT is_live ORDER BY source, own_id""").to_arrow_table()

@@ -1,0 +1,186 @@
+"""Which statements speak for which track: the operator's grants, copyright files, LICENSE files, the track's own words."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from tenuto.model.findings import Finding
+from tenuto.model.tables import STATEMENT
+from tenuto.rights import Licence, Permission, Statement, identify, read_licence
+from tenuto.rights.dep5 import CopyrightFile, nearest, parse_copyright
+from tenuto.rights.permission import grant_for
+
+_BASIS_ORDER = ("permission", "dep5", "licence_file", "tag")
+"""Whose licence is shown for a track, where several name one; what may be done is decided by all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """What rights are decided by."""
+
+    source: str
+    track_id: str
+    path: str | None
+    release: tuple[str, ...]
+    artists: tuple[str, ...]
+    licence_text: str | None
+    attribution: str | None
+    evidence_id: int
+
+
+@dataclass(slots=True)
+class SourceRights:
+    """What a source's evidence says about rights: its permission, and the licence files found in it."""
+
+    permission: Permission | None = None
+    permission_evidence_id: int = 0
+    copyright_files: list[tuple[CopyrightFile, int]] = field(default_factory=list)
+    licence_files: dict[str, tuple[Licence | None, str, int]] = field(default_factory=dict)
+
+    def add_file(self, path: str, text: str, evidence_id: int) -> None:
+        """A DEP-5 copyright file, or a LICENSE that speaks for its folder and what lies below."""
+        parsed = parse_copyright(path, text)
+        if parsed is not None:
+            self.copyright_files.append((parsed, evidence_id))
+            return
+        folder = str(PurePosixPath(path).parent)
+        licence = identify(text)
+        if folder not in self.licence_files or (licence and not self.licence_files[folder][0]):
+            self.licence_files[folder] = (licence, path, evidence_id)
+
+
+class Statements:
+    """Gathers the statements of tracks; equal ones are kept once."""
+
+    def __init__(self, rights: dict[str, SourceRights]) -> None:
+        self._rights = rights
+        self._rows: dict[Statement, int] = {}
+        self._unknown: dict[tuple[str, str, str], list[TrackFacts]] = defaultdict(list)
+        self._conflicts: list[Finding] = []
+        self._used: dict[str, set[int]] = defaultdict(set)
+
+    def of(self, track: TrackFacts) -> tuple[list[int], str | None, str | None]:
+        """The rows of the statements that speak for a track, and the licence to show with its address."""
+        said = list(self._all(track))
+        give_out = {statement.may_give_out for statement in said} - {None}
+        if len(give_out) > 1:
+            names = "; ".join(statement.name() for statement in said)
+            self._conflicts.append(
+                Finding(code="licence-conflict", subject=track.track_id, message=f"{names}: the strictest holds",
+                        source=track.source, evidence_id=track.evidence_id)
+            )  # fmt: skip
+        named = min((s for s in said if s.licence), key=lambda s: _BASIS_ORDER.index(s.basis), default=None)
+        rows = [self._rows.setdefault(statement, len(self._rows)) for statement in said]
+        return rows, named.licence if named else None, named.licence_url if named else None
+
+    def table(self) -> pa.Table:
+        """The `statement` table; row numbers are those that `of` gave."""
+        rows = [
+            {
+                "statement_row": row,
+                **{
+                    name: getattr(statement, name)
+                    for name in STATEMENT.names
+                    if name not in {"statement_row", "territories"}
+                },
+                "territories": list(statement.territories),
+            }
+            for statement, row in self._rows.items()
+        ]
+        return pa.Table.from_pylist(rows, STATEMENT)
+
+    def findings(self) -> list[Finding]:
+        """Licences that nobody here knows, statements that disagree, grants that fit nothing."""
+        unknown = [
+            Finding(code="licence-unknown", subject=text[:200], source=source,
+                    message=f"{basis.replace('_', ' ')} of {len(tracks):,} tracks, the first {tracks[0].track_id}; "
+                            "they stay dark unless a permission says otherwise",
+                    evidence_id=tracks[0].evidence_id)
+            for (source, basis, text), tracks in self._unknown.items()
+        ]  # fmt: skip
+        return [*unknown, *self._conflicts, *self._unmatched()]
+
+    def _all(self, track: TrackFacts) -> Iterable[Statement]:
+        rights = self._rights.get(track.source, SourceRights())
+        yield from self._granted(track, rights)
+        if track.path is not None:
+            yield from self._copyright(track, rights)
+            yield from self._licence_file(track, rights)
+        if track.licence_text:
+            yield self._read("tag", track.licence_text, track, track.attribution or "", 0)
+
+    def _granted(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
+        if rights.permission is None:
+            return
+        number = grant_for(
+            rights.permission, track=track.track_id, path=track.path, release=track.release, artists=track.artists
+        )
+        if number is not None:
+            self._used[track.source].add(number)
+            statement = rights.permission.grant[number].statement(rights.permission_evidence_id)
+            if statement.licence_text and statement.licence is None:
+                self._unknown[(track.source, "permission", statement.licence_text)].append(track)
+            yield statement
+
+    def _copyright(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
+        path = track.path or ""
+        file = nearest([file for file, _ in rights.copyright_files], path)
+        if file is None:
+            return
+        stanza = file.match(path.removeprefix(f"{file.root}/") if file.root else path)
+        if stanza is not None and stanza.licence:
+            evidence_id = next(number for known, number in rights.copyright_files if known is file)
+            yield self._read("dep5", stanza.licence, track, stanza.holders, evidence_id)
+
+    def _licence_file(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
+        for folder in (str(parent) for parent in PurePosixPath(track.path or "").parents):
+            if folder in rights.licence_files:
+                licence, path, evidence_id = rights.licence_files[folder]
+                if licence is None:
+                    self._unknown[(track.source, "licence_file", path)].append(track)
+                    return
+                yield _statement("licence_file", licence, path, "", evidence_id)
+                return
+
+    def _read(self, basis: str, text: str, track: TrackFacts, attribution: str, evidence_id: int) -> Statement:
+        licence = read_licence(text)
+        if licence is None:
+            self._unknown[(track.source, basis, text)].append(track)
+        return _statement(basis, licence, text, attribution, evidence_id)
+
+    def _unmatched(self) -> list[Finding]:
+        findings = []
+        for source, rights in self._rights.items():
+            for number, grant in enumerate(rights.permission.grant if rights.permission else ()):
+                selectors = {
+                    name: getattr(grant, name)
+                    for name in ("artist", "release", "track", "path")
+                    if getattr(grant, name)
+                }
+                if number not in self._used[source] and selectors:
+                    message = f"grant {number + 1} ({_shown(selectors)}) holds for no track of the source"
+                    findings.append(Finding(code="permission-unmatched", subject=f"grant {number + 1}", message=message,
+                                            source=source, evidence_id=rights.permission_evidence_id))  # fmt: skip
+        return findings
+
+
+def _statement(basis: str, licence: Licence | None, text: str, attribution: str, evidence_id: int) -> Statement:
+    return Statement(
+        basis=basis,
+        licence=licence.spdx if licence else None,
+        licence_text=text,
+        licence_url=licence.url if licence else None,
+        may_give_out=licence.may_give_out if licence else None,
+        may_mine=licence.may_mine if licence else None,
+        attribution=attribution,
+        evidence_id=evidence_id,
+    )
+
+
+def _shown(selectors: dict[str, Sequence[str]]) -> str:
+    return "; ".join(
+        f"{name} {', '.join(values[:3])}{' …' if len(values) > 3 else ''}" for name, values in selectors.items()
+    )  # noqa: PLR2004 -- a few examples

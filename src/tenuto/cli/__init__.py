@@ -1,0 +1,91 @@
+"""The command line: one file a verb, each declare → options → one library call → render → exit code."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+from cyclopts.help import PlainFormatter
+
+from tenuto import __version__
+from tenuto.model.errors import TenutoError
+
+app = App(
+    name="tenuto",
+    help="Replicates a music catalogue, with permission, into an archive that outlives the service.",
+    version=__version__,
+    help_epilogue="Exit codes: 0 ok, 1 bug, 2 usage, 3 settings, 4 missing tool, 5 source, 6 rights, 7 integrity, "
+    "8 archive in use, 9 done with failed items, 130 stopped.",
+    result_action="return_value",
+)
+source = App(name="source", help="Add, list, test and remove sources; read a permission.")
+catalogue = App(name="catalogue", help="Build editions of the catalogue from evidence, and look at them.")
+
+# Verbs are named by their place, so that one verb's imports are not all verbs' start-up time.
+app.command("tenuto.cli.init:init", name="init", help="Make an archive: its settings and its keys.")
+app.command(source)
+app.command(
+    "tenuto.cli.harvest:harvest", name="harvest", help="Ask sources what they have; what they answer is evidence."
+)
+app.command(catalogue)
+app.command("tenuto.cli.plan:plan", name="plan", help="Decide what is kept within the budget, and why.")
+app.command("tenuto.cli.status:status", name="status", help="The archive in one screen.")
+source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
+source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")
+source.command(
+    "tenuto.cli.source:test", name="test", help="Fetch one page of a source and show it mapped; nothing is kept."
+)
+source.command("tenuto.cli.source:remove", name="remove", help="Forget a source; its evidence stays.")
+source.command("tenuto.cli.source:permission", name="permission", help="Read a permission, or print one to fill in.")
+catalogue.command("tenuto.cli.catalogue:build", name="build", help="Build the edition of all finished harvests.")
+catalogue.command("tenuto.cli.catalogue:info", name="info", help="What is in the current edition.")
+
+
+def main(words: list[str] | None = None) -> NoReturn:
+    """Run one verb and end the process with its exit code (docs/errors.md)."""
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(_run(words))
+
+
+def _run(words: list[str] | None) -> int:
+    try:
+        code = app(words, exit_on_error=False)
+    except CycloptsError:
+        return 2
+    except TenutoError as error:
+        print(f"tenuto: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tenuto: stopped; what was finished is kept, run the same again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _system_fault(error)
+    except Exception as error:
+        if os.environ.get("TENUTO_DEBUG"):
+            raise
+        print(
+            f"tenuto: a bug: {type(error).__name__}: {error}\nTENUTO_DEBUG=1 shows where; please report it",
+            file=sys.stderr,
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _system_fault(error: OSError) -> int:
+    """A full disk or a folder that may not be written is no bug: it is said, and nothing half-done has a name."""
+    place = f" {error.filename}" if error.filename else ""
+    print(
+        f"tenuto: the system says{place}: {error.strerror or error}; mend that and run the same again", file=sys.stderr
+    )
+    if os.environ.get("TENUTO_DEBUG"):
+        raise error
+    return 1
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given
+    raise KeyboardInterrupt

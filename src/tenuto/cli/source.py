@@ -1,0 +1,241 @@
+"""`tenuto source …`: add, list, test, remove; permission."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
+from tenuto.cli.tables import line, show
+
+
+def add(
+    kind: str,
+    location: str,
+    /,
+    *,
+    name: str,
+    permission: Path | None = None,
+    option: Annotated[Sequence[str], Parameter(help="k=v; may be given again.", negative="")] = (),
+    rate_per_s: float | None = None,
+    credentials: Annotated[Path | None, Parameter(help="A file of mode 0600 with user and password.")] = None,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> None:
+    """Add a source, or replace its settings.
+
+    Parameters
+    ----------
+    kind
+        folder, subsonic or corrections.
+    location
+        A folder, an address or a file.
+    name
+        What the source is called here: lower-case letters, digits, hyphens.
+    permission
+        The operator's permission (see: tenuto source permission --template).
+    rate_per_s
+        Requests a second at most.
+
+    """
+    from tenuto.archive import write_durably
+    from tenuto.archive.settings import parse_settings
+    from tenuto.archive.template import with_source
+    from tenuto.rights import parse_permission
+    from tenuto.sources import check_options
+
+    options = _options(option)
+    values: dict[str, Any] = {
+        "kind": kind,
+        "location": location if "://" in location else str(Path(location).expanduser().absolute()),
+        "permission": _operator_file(permission),
+        "rate_per_s": rate_per_s,
+        "credentials": _operator_file(credentials),
+        "options": options,
+    }
+    if permission is not None:
+        parse_permission(permission.read_text(encoding="utf-8"), permission.name)
+    with working(archive, "source add") as (layout, _):
+        text = with_source(layout.settings.read_text(encoding="utf-8"), name, values)
+        parse_settings(text, "tenuto.toml with this source", check_options)
+        write_durably(layout.settings, text.encode())
+    if json:
+        print_json({"source": name, "kind": kind})
+        return
+    line(f"added {name} ({kind}) to {layout.settings}")
+    if permission is None:
+        line(
+            "It has no permission on file: its metadata is asked for only where robots.txt allows, and a recording is open"
+        )
+        line("only if its own licence evidence says so. Write one with: tenuto source permission --template > FILE")
+    line(f"Next: tenuto source test {name}, then tenuto harvest {name}")
+
+
+def list_(*, archive: Archive = HERE, json: Json = False) -> None:
+    """Show the sources of the archive, with the last harvest of each."""
+    from tenuto.evidence import finished_harvests
+
+    layout, settings = open_archive(archive)
+    rows = []
+    for name, source in settings.sources.items():
+        harvests = finished_harvests(layout.harvests(name))
+        rows.append({"name": name, "kind": source.kind, "location": source.location, "permission": source.permission,
+                     "harvests": len(harvests), "last_harvest": harvests[-1].finished_at if harvests else None})  # fmt: skip
+    if json:
+        print_json({"sources": rows})
+        return
+    if not rows:
+        line("no sources yet; add one with: tenuto source add KIND LOCATION --name NAME")
+        return
+    show("", ("name", "kind", "location", "permission", "last harvest"),
+         [(r["name"], r["kind"], r["location"], r["permission"] or "none", r["last_harvest"] or "never") for r in rows])  # fmt: skip
+
+
+def test(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None:
+    """Fetch one page of a source and show it mapped; nothing is kept.
+
+    Parameters
+    ----------
+    name
+        The source.
+
+    """
+    from tenuto.cli.progress import TerminalProgress
+    from tenuto.harvest import sample
+    from tenuto.model.records import ArtistSeen, ProblemSeen, TrackSeen
+
+    layout, settings = open_archive(archive)
+    with TerminalProgress() as progress:
+        answers = sample(layout, settings, name, progress)
+    seen = [item for _, items in answers for item in items]
+    tracks = list({item.track_id: item for item in seen if isinstance(item, TrackSeen)}.values())
+    artists = {item.artist_id: item.name for item in seen if isinstance(item, ArtistSeen) and item.name}
+    problems = [item for item in seen if isinstance(item, ProblemSeen)]
+    outcomes = [(answer.request.key, answer.outcome) for answer, _ in answers]
+    if json:
+        print_json({"source": name, "answers": [{"request": key, "outcome": outcome} for key, outcome in outcomes],
+                    "tracks": [_track_document(track, artists) for track in tracks[:20]],
+                    "problems": [{"code": p.code, "subject": p.subject, "message": p.message} for p in problems]})  # fmt: skip
+        return
+    show("", ("asked", "outcome"), outcomes)
+    line()
+    shown = [_track_document(track, artists) for track in tracks[:20]]
+    show(f"{len(tracks)} tracks on these pages, as they are mapped:", ("title", "artists", "duration", "licence", "path"),
+         [(t["title"] or "-", ", ".join(t["artists"]) or "-", f"{(t['duration_ms'] or 0) / 1000:.0f} s",
+           t["licence_text"] or "-", t["path"] or t["track_id"]) for t in shown], right=("duration",))  # fmt: skip
+    for problem in problems[:20]:
+        line(f"{problem.code}: {problem.subject}: {problem.message}")
+
+
+def remove(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None:
+    """Forget a source; its evidence stays and still counts for editions.
+
+    Parameters
+    ----------
+    name
+        The source.
+
+    """
+    from tenuto.archive import write_durably
+    from tenuto.archive.template import without_source
+    from tenuto.model.errors import UsageError
+
+    with working(archive, "source remove") as (layout, settings):
+        if name not in settings.sources:
+            raise UsageError(f"no source is called {name}; there are: {', '.join(settings.sources) or 'none'}")
+        write_durably(layout.settings, without_source(layout.settings.read_text(encoding="utf-8"), name).encode())
+    if json:
+        print_json({"removed": name})
+    else:
+        line(f"removed {name} from the settings; its evidence stays in {layout.harvests(name)}")
+
+
+def permission(
+    file: Path | None = None,
+    /,
+    *,
+    template: Annotated[bool, Parameter(negative="", help="Print one to fill in.")] = False,
+    json: Json = False,
+) -> None:
+    """Check a permission and show what it says, or print one to fill in.
+
+    Parameters
+    ----------
+    file
+        A permission to check.
+
+    """
+    from tenuto.model.errors import UsageError
+    from tenuto.rights import parse_permission
+    from tenuto.rights.permission import TEMPLATE
+
+    if template:
+        print(TEMPLATE, end="")
+        return
+    if file is None:
+        raise UsageError("name a permission to check, or pass --template to print one")
+    read = parse_permission(Path(_operator_file(file) or "").read_text(encoding="utf-8"), file.name)
+    if json:
+        print_json(read.model_dump(mode="json"))
+        return
+    line(f"{read.grantor} grants on {read.granted_on}, on the ground of {read.ground}")
+    line(f"metadata may be harvested: {_word(read.harvest.metadata)}")
+    show("", ("grant", "for", "keep", "give out", "mine", "territories", "until", "licence"),
+         [(number, _selectors(grant), *(_word(w) for w in (grant.may_keep, grant.may_give_out, grant.may_mine)),
+           ", ".join(grant.territories), grant.until or "-", grant.licence or "-")
+          for number, grant in enumerate(read.grant, 1)])  # fmt: skip
+
+
+def _options(pairs: Sequence[str]) -> dict[str, Any]:
+    from tenuto.model.errors import UsageError
+
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--option {pair!r} is not of the form k=v")
+        if key.casefold() in {"password", "token", "api_key", "apikey", "user", "secret"}:
+            raise UsageError(
+                f"--option {key} is refused: a login never goes on the command line, where other users can read it. Set it in "
+                "the environment (TENUTO_<NAME>_PASSWORD) or in a file of mode 0600 (--credentials FILE)"
+            )
+        is_path = key.endswith("_file") and "://" not in value
+        options[key] = str(Path(value).expanduser().absolute()) if is_path else value
+    return options
+
+
+def _operator_file(file: Path | None) -> str | None:
+    """A file that the operator names, which must be there."""
+    from tenuto.model.errors import UsageError
+
+    if file is None:
+        return None
+    if not file.expanduser().is_file():
+        raise UsageError(f"{file} does not exist")
+    return str(file.expanduser().absolute())
+
+
+def _track_document(track: Any, artists: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "track_id": track.track_id,
+        "title": track.title,
+        "artists": [
+            artists.get(credit.artist_id, credit.artist_id) for credit in track.credits if credit.role == "artist"
+        ],
+        "duration_ms": track.duration_ms,
+        "isrc": track.isrc,
+        "licence_text": track.licence_text,
+        "listens_count": track.listens_count,
+        "path": track.offer.path if track.offer else None,
+    }
+
+
+def _selectors(grant: Any) -> str:
+    parts = [f"{name} {', '.join(values[:2])}{f' … ({len(values)})' if len(values) > 2 else ''}"  # noqa: PLR2004 -- examples
+             for name in ("artist", "release", "track", "path") if (values := getattr(grant, name))]  # fmt: skip
+    return "; ".join(parts) or "all"
+
+
+def _word(value: bool | None) -> str:
+    return {True: "yes", False: "no", None: "-"}[value]

@@ -1,0 +1,56 @@
+"""`tenuto status`: the archive in one screen; its numbers add up."""
+
+from typing import Any
+
+from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
+from tenuto.cli.tables import line, show
+
+
+def status(*, archive: Archive = HERE, json: Json = False) -> None:
+    """Show the archive in one screen: sources, catalogue, statuses, licences, what to do next."""
+    from tenuto.selection.status import archive_status
+
+    layout, settings = open_archive(archive)
+    document = archive_status(layout, settings)
+    if json:
+        print_json(document)
+    else:
+        _render(document)
+
+
+def _render(found: dict[str, Any]) -> None:
+    from tenuto.model.findings import CODES
+    from tenuto.model.statuses import STATUSES
+
+    line(
+        f"archive {found['archive']}: {found['tracks']:,} tracks, {found['tombstones']:,} tombstones, "
+        f"{found['recordings']:,} recordings, {found['crates']:,} crates"
+    )
+    line(f"edition {found['edition'] or 'none yet'}")
+    line(
+        f"plan    {found['plan'] or 'none yet'}{'' if found['plan_is_current'] or not found['plan'] else ' (of an older edition)'}"
+    )
+    line()
+    show("sources", ("name", "kind", "tracks", "tombstones", "last harvest", "permission"),
+         [(name, s["kind"], f"{s['tracks']:,}", f"{s['tombstones']:,}", s["last_harvest"] or "never", s["permission"] or "none")
+          for name, s in found["sources"].items()], right=("tracks", "tombstones"))  # fmt: skip
+    line()
+    show("tracks by status", ("status", "tracks", ""), [*((name, f"{count:,}", STATUSES[name])
+         for name, count in found["statuses"].items()), ("total", f"{found['tracks']:,}", "")], right=("tracks",))  # fmt: skip
+    line()
+    show(
+        "tracks by licence",
+        ("licence", "tracks"),
+        [(name, f"{count:,}") for name, count in found["licences"].items()],
+        right=("tracks",),
+    )
+    if found["findings"]:
+        line()
+        show(
+            "findings",
+            ("code", "count", ""),
+            [(c, n, CODES[c]) for c, n in found["findings"].items()],
+            right=("count",),
+        )
+    line()
+    line(f"Next: {found['next']}")

@@ -1,0 +1,27 @@
+"""Tables for people on stdout."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def show(heading: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
+    """A plain table; columns named in `right` hold numbers."""
+    console = Console(highlight=False, markup=False)
+    if heading:
+        console.print(heading, style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", header_style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print(table)
+
+
+def line(text: str = "") -> None:
+    """One line of text."""
+    _console.print(text)

@@ -1,0 +1,198 @@
+"""One harvest of one source: ask, keep, follow, until nothing is left to ask.
+
+What an interrupted harvest kept is replayed through the same code as fresh answers, so resuming is no special case.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tenuto.archive import Layout, Settings
+from tenuto.archive.durable import write_durably
+from tenuto.evidence import EvidenceWriter, HarvestManifest, Redactor, unfinished_harvest
+from tenuto.evidence.harvests import PermissionRead, RobotsRead, write_manifest
+from tenuto.harvest.asking import Asker, Pace
+from tenuto.harvest.finish import survey
+from tenuto.harvest.robots import read_robots
+from tenuto.harvest.walk import OpenSource, Walk
+from tenuto.model.answers import OK, Answer, Request
+from tenuto.model.errors import RightsError, SettingsError
+from tenuto.model.ids import evidence_id, harvest_id, record_uuid, short_digest
+from tenuto.model.progress import Progress
+from tenuto.model.records import Seen
+from tenuto.rights import parse_permission
+from tenuto.sources import LISTENS_KEY, PERMISSION_KEY, check_listens, open_source, parse, user_agent
+from tenuto.sources.credentials import environment
+
+STARTED_NAME = "started.json"
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestOptions:
+    """What the caller decides: the clock, and whether an interrupted harvest is left behind."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    is_fresh: bool = False
+
+
+def harvest(
+    layout: Layout, settings: Settings, name: str, progress: Progress, options: HarvestOptions | None = None
+) -> HarvestManifest:
+    """Harvest a source into evidence, going on where an interrupted harvest stopped.
+
+    Raises RightsError where asking is not permitted, SourceRefusedError where the source does not let us in and
+    SourceDownError where it is gone; what was answered until then is kept and the next call resumes.
+    """
+    options = options or HarvestOptions()
+    opened = _open(layout, settings, name, options.clock)
+    folder = _harvest_folder(layout, name, opened, options)
+    info = {"operator": f"{settings.archive.name}; {settings.archive.contact}", "isPartOf": folder.name}
+    with EvidenceWriter(folder, name, opened.settings.kind, info, options.clock) as writer:
+        robots = _collect(opened, settings, folder, writer, progress)
+    counted = survey(folder, name, opened.settings.kind, opened.source.list_of)
+    manifest = HarvestManifest(
+        archive=settings.archive.name,
+        source=name,
+        kind=opened.settings.kind,
+        harvest=folder.name,
+        started_at=_started_at(folder),
+        finished_at=options.clock().isoformat(timespec="seconds"),
+        user_agent=opened.agent,
+        permission=_permission_read(opened),
+        robots=robots,
+        **counted,
+    )
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def sample(layout: Layout, settings: Settings, name: str, progress: Progress) -> list[tuple[Answer, list[Seen]]]:
+    """A page or so of a source, mapped; nothing is kept."""
+    opened = _open(layout, settings, name, lambda: datetime.now(UTC))
+    asker = _asker(opened, settings, progress, None)
+    _check_robots(opened, asker)
+    answers = [asker.ask(request) for request in opened.source.sample()]
+    return [(answer, list(parse(opened.settings.kind, answer)) if answer.outcome == OK else []) for answer in answers]
+
+
+def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], datetime]) -> OpenSource:
+    if name not in settings.sources:
+        known = ", ".join(settings.sources) or "none yet"
+        raise SettingsError(f"no source is called {name}; there are: {known}. Add one with: tenuto source add")
+    chosen = settings.sources[name]
+    agent = user_agent(settings.archive.name, settings.archive.contact)
+    source = open_source(name, chosen, layout.root, agent, settings.politeness.timeout_s, environment())
+    redactor = Redactor(source.secrets, source.user_fields)
+    operator, permission = [], None
+    if chosen.permission:
+        file = layout.operator_path(chosen.permission)
+        content = _operator_file(file, f"sources.{name}.permission")
+        permission = parse_permission(content.decode("utf-8", "replace"), file.name)
+        if not permission.harvest.metadata:
+            raise RightsError(
+                f"the permission of {name} ({file.name}) forbids harvesting its metadata; nothing was asked"
+            )
+        operator.append(Answer(Request(PERMISSION_KEY), content, "application/toml", clock()))
+    if listens := chosen.options.get("listens_file"):
+        file = layout.operator_path(str(listens))
+        content = _operator_file(file, f"sources.{name}.options.listens_file")
+        check_listens(content, file.name)
+        operator.append(Answer(Request(LISTENS_KEY), content, "text/csv", clock()))
+    return OpenSource(name, chosen, source, redactor, agent, permission, tuple(operator))
+
+
+def _operator_file(file: Path, setting: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{setting} names {file}, which cannot be read: {error.strerror}") from None
+
+
+def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions) -> Path:
+    """The interrupted harvest if it asked the same source, else a new one; an abandoned one stays, never read."""
+    chosen = opened.settings
+    digest = short_digest([chosen.kind, chosen.location, repr(sorted(chosen.options.items()))])
+    harvests = layout.harvests(name)
+    folder = unfinished_harvest(harvests)
+    if folder is not None and not options.is_fresh and _started(folder).get("source") == digest:
+        return folder
+    taken = {path.name for path in harvests.iterdir()} if harvests.is_dir() else set()
+    started_at = options.clock()
+    folder = next(harvests / new for n in range(100) if (new := harvest_id(started_at, n)) not in taken)
+    started = {"source": digest, "started_at": started_at.isoformat(timespec="seconds")}
+    write_durably(folder / STARTED_NAME, msgspec.json.encode(started))
+    return folder
+
+
+def _started(folder: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode((folder / STARTED_NAME).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _started_at(folder: Path) -> str:
+    return _started(folder).get("started_at", "")
+
+
+def _asker(opened: OpenSource, settings: Settings, progress: Progress, delay_s: float | None) -> Asker:
+    """The asker at the lowest of all ceilings: the source's, the permission's, the pause of robots.txt."""
+    polite = settings.politeness
+    ceilings = [opened.settings.rate_per_s or polite.rate_per_s]
+    if opened.permission is not None and opened.permission.harvest.rate_per_s:
+        ceilings.append(opened.permission.harvest.rate_per_s)
+    if delay_s:
+        ceilings.append(1 / delay_s)
+    is_remote = opened.source.robots is not None
+    pace = Pace(min(ceilings) if is_remote else 1e9)
+    return Asker(opened.source, opened.redactor, pace, progress, polite.tries, polite.pause_max_s)
+
+
+def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Answer | None, RobotsRead | None, float | None]:
+    """robots.txt as answered and as read; raises RightsError where it forbids and no permission says otherwise."""
+    request = opened.source.robots
+    if request is None:
+        return None, None, None
+    answer = asker.ask(request)
+    address = next(iter(opened.source.first())).address()
+    robots, delay_s = read_robots(answer, opened.agent, address, opened.permission)
+    if not robots.is_allowed and not robots.is_outranked:
+        raise RightsError(
+            f"robots.txt of {opened.source.place} (HTTP {robots.http_status}) does not let {opened.agent} ask; nothing was "
+            f"harvested. Ask its operator for a permission: tenuto source permission --template > {opened.name}.toml"
+        )
+    return answer, robots, delay_s
+
+
+def _collect(
+    opened: OpenSource, settings: Settings, folder: Path, writer: EvidenceWriter, progress: Progress
+) -> RobotsRead | None:
+    """Ask all there is to ask; returns robots.txt as read."""
+    asker = _asker(opened, settings, progress, None)
+    robots_answer, robots, delay_s = _check_robots(opened, asker)
+    if delay_s:
+        asker = _asker(opened, settings, progress, delay_s)
+    walk = Walk(opened, asker, writer, progress)
+    walk.replay(folder)
+    for answer in (*opened.operator, *([robots_answer] if robots_answer else [])):
+        walk.keep(answer)
+    walk.run(opened.settings.concurrency or settings.politeness.concurrency)
+    return robots
+
+
+def _permission_read(opened: OpenSource) -> PermissionRead | None:
+    granted = opened.permission
+    if granted is None:
+        return None
+    digest = hashlib.sha256(opened.operator[0].body).hexdigest()
+    return PermissionRead(
+        grantor=granted.grantor,
+        ground=granted.ground,
+        granted_on=granted.granted_on.isoformat(),
+        sha256=digest,
+        evidence_id=evidence_id(record_uuid(opened.name, PERMISSION_KEY, digest)),
+    )

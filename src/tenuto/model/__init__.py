@@ -1,0 +1,1 @@
+"""The vocabulary: ids, records, table schemas, statuses, errors, findings, Progress."""

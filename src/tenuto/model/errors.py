@@ -1,0 +1,98 @@
+"""Everything that can go wrong, grouped by what the caller does next.
+
+TenutoError                 1  a bug: anything else that reaches the top
+├── UsageError              2  the words of the command line are off
+├── SettingsError           3  tenuto.toml, a permission or a listens file is off: mend it, run again
+├── MissingToolError        4  a program or library is not here: install it
+├── SourceError             5  a source did not answer as it should
+│   ├── RetriableError         try the same request again, after `retry_after_s`
+│   ├── SkipRecordError        this one thing cannot be had; the rest goes on
+│   ├── SourceRefusedError     it does not let us in (login, licence, protocol): nothing goes on
+│   └── SourceDownError        it is gone: what is kept stays, a later run resumes
+├── RightsError             6  not permitted: never retried, never forced
+├── IntegrityError          7  bytes are not what was promised: stop, delete nothing
+├── ArchiveInUseError       8  another process works in this archive
+└── PartlyDoneError         9  done, with failed items
+
+130 is Ctrl-C: what was made durable stays, run again to resume. Codes are never renumbered (docs/errors.md).
+"""
+
+from typing import ClassVar
+
+
+class TenutoError(Exception):
+    """The root; `exit_code` is what the process ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TenutoError):
+    """The words of the command line do not fit."""
+
+    exit_code = 2
+
+
+class SettingsError(TenutoError):
+    """A file that the operator writes is wrong; the message names every mistake in it."""
+
+    exit_code = 3
+
+
+class MissingToolError(TenutoError):
+    """A program or library that this step needs is not installed."""
+
+    exit_code = 4
+
+
+class SourceError(TenutoError):
+    """A source did not answer as it should."""
+
+    exit_code = 5
+
+
+class RetriableError(SourceError):
+    """The same request may succeed later; `retry_after_s` is the source's own wish in seconds, or None."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SkipRecordError(SourceError):
+    """One record cannot be had; `code` is the finding that says so."""
+
+    def __init__(self, message: str, code: str = "record-unavailable") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SourceRefusedError(SourceError):
+    """The source does not let us in at all: wrong credentials, an expired licence, another protocol."""
+
+
+class SourceDownError(SourceError):
+    """The source stopped answering; a later run resumes where this one stopped."""
+
+
+class RightsError(TenutoError):
+    """Not permitted; never retried and never forced."""
+
+    exit_code = 6
+
+
+class IntegrityError(TenutoError):
+    """Bytes differ from what was promised; nothing is deleted."""
+
+    exit_code = 7
+
+
+class ArchiveInUseError(TenutoError):
+    """Another process holds the archive's lock."""
+
+    exit_code = 8
+
+
+class PartlyDoneError(TenutoError):
+    """The work is done but for items that failed, each with its finding."""
+
+    exit_code = 9

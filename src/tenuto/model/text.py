@@ -1,0 +1,27 @@
+"""Text from outside, made safe for tables: valid Unicode, NFC, no controls, bounded."""
+
+import unicodedata
+
+TEXT_MAX = 1_000_000
+"""Characters kept of one text; a longer one is cut and found (`text-mended`)."""
+
+_KEPT_CONTROLS = "\n\t"
+
+
+def mend(text: str) -> tuple[str, bool]:
+    """The text in NFC without NUL, controls and lone surrogates (each becomes U+FFFD), and whether it had to be mended.
+
+    Composing to NFC and trimming white space is no mending; losing something is.
+    """
+    kept = "".join("\ufffd" if _is_foreign(char) else char for char in text[:TEXT_MAX])
+    is_mended = kept != text or "\ufffd" in text
+    return unicodedata.normalize("NFC", kept).strip(), is_mended
+
+
+def fold(text: str) -> str:
+    """The key under which two spellings of one name meet: case, width and white space folded."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _is_foreign(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cs"} and char not in _KEPT_CONTROLS

@@ -1,0 +1,43 @@
+"""Sizes and shares as people write them, and back."""
+
+import re
+
+_UNITS = {
+    "": 1, "b": 1,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15,
+    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50,
+}  # fmt: skip
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def parse_bytes(text: str) -> int:
+    """`24 MB`, `1.5TB`, `10 GiB` or a plain number, in bytes; raises ValueError with what would be right."""
+    match = _SIZE.fullmatch(text)
+    factor = _UNITS.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise ValueError(f"{text!r} is no size; write it like 500 GB, 24MB or 10 GiB")
+    return int(float(match[1]) * factor) if "." in match[1] else int(match[1]) * factor
+
+
+def parse_share(text: str) -> float:
+    """`60%` as 0.6; raises ValueError outside 0-100 %."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    if match is None or float(match[1]) > 100:  # noqa: PLR2004 -- per cent
+        raise ValueError(f"{text!r} is no share; write it like 60%")
+    return float(match[1]) / 100
+
+
+def format_bytes(count: float) -> str:
+    """A size with three significant digits in decimal units: `58.3 MB`."""
+    if count < 1000:  # noqa: PLR2004 -- the step of decimal units
+        return f"{int(count)} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        count /= 1000
+        if count < 999.5:  # noqa: PLR2004 -- what still rounds to three digits
+            return f"{count:.3g} {unit}"
+    return f"{count / 1000:.4g} PB"
+
+
+def format_share(share: float | None) -> str:
+    """A fraction 0-1 as per cent with one digit; `-` for none."""
+    return "-" if share is None else f"{share * 100:.1f} %"

@@ -1,0 +1,91 @@
+"""The connectors, one place each: what to ask, how to ask it, what an answer means. The list below is the registry."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from tenuto.archive import SourceSettings
+from tenuto.model.answers import Answer
+from tenuto.model.errors import UsageError
+from tenuto.model.records import Seen
+from tenuto.sources.credentials import load_credentials
+from tenuto.sources.http import Http, user_agent
+from tenuto.sources.listens import check_listens, parse_listens
+from tenuto.sources.protocol import Source
+
+KINDS = {
+    "corrections": "a CSV of corrections by hand",
+    "folder": "a folder of audio files",
+    "subsonic": "any OpenSubsonic server (Navidrome, Supysonic, gonic, Airsonic ...)",
+}
+"""Kind -> what it is; the connector is the module of that name."""
+
+PERMISSION_KEY = "operator/permission"
+LISTENS_KEY = "operator/listens"
+"""Requests under which harvest keeps the operator's own files; `robots.txt` is kept under its name."""
+
+OPTIONS_OF_ALL = {"listens_file": str}
+
+__all__ = [
+    "KINDS",
+    "LISTENS_KEY",
+    "PERMISSION_KEY",
+    "Http",
+    "Source",
+    "check_listens",
+    "check_options",
+    "open_source",
+    "parse",
+    "user_agent",
+]
+
+
+def parse(kind: str, answer: Answer) -> Iterator[Seen]:
+    """What an answer of a source of this kind says; an operator's own files are read the same for every kind."""
+    if answer.request.key.startswith("operator/") or answer.request.key == "robots.txt":
+        return parse_listens(answer) if answer.request.key == LISTENS_KEY else iter(())
+    found: Iterator[Seen] = import_module(f"tenuto.sources.{kind}").parse(answer)
+    return found
+
+
+def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with a source's kind, location and options, a sentence each."""
+    if kind not in KINDS:
+        return (f"kind: {kind!r} is none; there are {', '.join(KINDS)}",)
+    wrong = []
+    parts = urlsplit(location)
+    if parts.scheme in {"http", "https"} and (parts.username or parts.password):
+        wrong.append("location: holds a login, which would be written down; take it out and give it by environment")
+    own = {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}
+    try:
+        import_module(f"tenuto.sources.{kind}").Options.model_validate(own)
+    except ValidationError as error:
+        wrong += [f"options.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+    return tuple(wrong)
+
+
+def open_source(
+    name: str, settings: SourceSettings, root: Path, agent: str, timeout_s: float, environment: Mapping[str, str]
+) -> Source:
+    """The connector of a source; raises SettingsError where it lacks what it needs. `root` anchors relative paths."""
+    match settings.kind:
+        case "folder":
+            from tenuto.sources.folder import Folder  # noqa: PLC0415 -- each kind loads only its own connector
+
+            return Folder(root / Path(settings.location).expanduser())
+        case "corrections":
+            from tenuto.sources.corrections import Corrections  # noqa: PLC0415
+
+            return Corrections(root / Path(settings.location).expanduser())
+        case "subsonic":
+            from tenuto.sources.subsonic import Options, Subsonic  # noqa: PLC0415
+
+            own = {key: value for key, value in settings.options.items() if key not in OPTIONS_OF_ALL}
+            file = root / Path(settings.credentials).expanduser() if settings.credentials else None
+            credentials = load_credentials(name, file, environment)
+            return Subsonic(name, settings.location, Options.model_validate(own), credentials, Http(agent, timeout_s))
+    raise UsageError(f"{settings.kind!r} is no kind of source; there are {', '.join(KINDS)}")

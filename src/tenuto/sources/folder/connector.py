@@ -1,0 +1,81 @@
+"""Reading a folder: one listing, then of each audio file the blocks that say something, and licence files whole.
+
+Ids are paths relative to the folder, so the folder may move. Audio is never copied into evidence.
+"""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from tenuto.evidence import pack_spans
+from tenuto.model.answers import Answer, Request
+from tenuto.model.documents import Document
+from tenuto.model.errors import SettingsError, SkipRecordError
+from tenuto.sources import paths
+from tenuto.sources.folder.blocks import tag_blocks
+from tenuto.sources.folder.listing import read_listing, walk
+
+_LICENCE_MAX_BYTES = 2**20
+
+
+class Options(Document):
+    """A folder has no options of its own."""
+
+
+class Folder:
+    """The connector; `fetch` reads, everything else is pure."""
+
+    secrets: tuple[str, ...] = ()
+    user_fields: frozenset[str] = frozenset()
+    robots: Request | None = None
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise SettingsError(f"folder {root} does not exist or is no folder; mend location, or mount it")
+        self._root = root
+        self.place = str(root)
+
+    def first(self) -> Iterable[Request]:
+        """The listing."""
+        return (Request("listing"),)
+
+    def sample(self) -> Iterable[Request]:
+        """The first few files."""
+        entries = (entry for entry in read_listing(self.fetch(Request("listing")).body) if entry.role == "audio")
+        return [Request(f"audio/{entry.path}") for _, entry in zip(range(5), entries, strict=False)]
+
+    def follow(self, answer: Answer) -> Iterable[Request]:
+        """From the listing to each file that says something."""
+        if answer.request.key != "listing":
+            return
+        for entry in read_listing(answer.body):
+            if entry.role in {"audio", "licence"} and not entry.problem and entry.bytes:
+                yield Request(f"{entry.role}/{entry.path}")
+
+    def list_of(self, request: Request) -> str | None:  # noqa: ARG002 -- the protocol's shape
+        """A folder has no pages."""
+        return None
+
+    def fetch(self, request: Request) -> Answer:
+        """Read one thing; SkipRecordError where it is gone, unreadable or another than the listing said."""
+        role, _, path = request.key.partition("/")
+        if role == "listing":
+            body = b"".join(msgspec.json.encode(entry) + b"\n" for entry in walk(self._root))
+            return Answer(request, body, "application/jsonl", datetime.now(UTC))
+        try:
+            handle = os.open(self._root / os.fsdecode(paths.decode(path)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(handle, "rb") as file:
+                size = os.fstat(handle).st_size
+                if role == "licence":
+                    return Answer(request, file.read(_LICENCE_MAX_BYTES), "text/plain", datetime.now(UTC))
+                spans = tag_blocks(file, size, PurePosixPath(path).name)
+        except OSError as error:
+            raise SkipRecordError(f"{path} cannot be read: {error.strerror}", "file-unreadable") from None
+        body, media_type = pack_spans(spans, size)
+        return Answer(request, body, media_type, datetime.now(UTC))
+
+    def check(self, answer: Answer) -> None:
+        """What was read is what is there."""

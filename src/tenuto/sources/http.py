@@ -1,0 +1,142 @@
+"""The one place that speaks HTTP: an honest client with limits, its faults translated.
+
+It does not retry, pause or decide: those wrap round it in `harvest`. Redirects stay on the host that the operator typed.
+"""
+
+import email.utils
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from tenuto import __version__
+from tenuto.model.answers import Answer, Request
+from tenuto.model.errors import RetriableError, SettingsError, SkipRecordError
+
+ANSWER_MAX_BYTES = 64 * 2**20
+"""An answer is metadata; a larger one is a mistake or an attack (audio has its own way)."""
+
+_REDIRECTS_MAX = 5
+_RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
+
+
+def user_agent(archive: str, contact: str) -> str:
+    """Who asks, and how to reach them."""
+    return f"tenuto/{__version__} ({archive}; {contact})".encode("ascii", "replace").decode()
+
+
+class Http:
+    """GET with a byte limit. `sign` adds what must never be written (a login) to the parameters of each request."""
+
+    def __init__(self, agent: str, timeout_s: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+                 transport: httpx.BaseTransport | None = None, max_bytes: int = ANSWER_MAX_BYTES) -> None:  # fmt: skip
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._client = httpx.Client(
+            headers={"User-Agent": agent}, timeout=timeout_s, follow_redirects=False, transport=transport
+        )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def get(self, request: Request, secret: Mapping[str, str] | None = None,
+            accept: str = "application/json") -> Answer:  # fmt: skip
+        """The answer, whatever its status; raises RetriableError where none came, SkipRecordError where it is too
+        large or leads elsewhere. No message holds a secret.
+        """
+        address = request.address()
+        for _ in range(_REDIRECTS_MAX):
+            answer, onward = self._once(request, address, secret or {}, accept)
+            if onward is None:
+                return answer
+            _check_redirect(address, onward)
+            address = onward
+        raise SkipRecordError(f"{request.address()} redirects more than {_REDIRECTS_MAX} times", "answer-invalid")
+
+    def _once(
+        self, request: Request, address: str, secret: Mapping[str, str], accept: str
+    ) -> tuple[Answer, str | None]:
+        try:
+            url = httpx.URL(address)
+            url = url.copy_merge_params(secret) if secret else url
+            with self._client.stream("GET", url, headers={"Accept": accept}) as response:
+                body = self._body(response, request)
+                answer = Answer(request, body, response.headers.get("Content-Type", ""), self._clock(),
+                                response.status_code, tuple(response.headers.multi_items()))  # fmt: skip
+                location = response.headers.get("Location") if response.is_redirect else None
+                return answer, _without(urljoin(address, location), secret) if location else None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise SettingsError(
+                f"{address!r} is no address that can be asked; it begins with http:// or https://"
+            ) from None
+        except httpx.TimeoutException as error:
+            raise RetriableError(f"{address} did not answer in time ({type(error).__name__})") from None
+        except httpx.HTTPError as error:
+            raise RetriableError(f"{address}: {_plain(error)}") from None
+
+    def _body(self, response: httpx.Response, request: Request) -> bytes:
+        parts, size = [], 0
+        for part in response.iter_bytes():
+            size += len(part)
+            if size > self._max_bytes:
+                raise SkipRecordError(
+                    f"{request.address()} answers with more than {self._max_bytes} bytes", "answer-invalid"
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+
+def check_status(answer: Answer) -> None:
+    """Raise what an HTTP status means for the harvest; 2xx raises nothing."""
+    status = answer.http_status
+    if 200 <= status < 300:  # noqa: PLR2004 -- success (RFC 9110)
+        return
+    said = f"{answer.request.address()} answers with HTTP {status}"
+    if status in _RETRIABLE or status >= 500:  # noqa: PLR2004 -- server faults
+        raise RetriableError(said, retry_after_s(dict((k.casefold(), v) for k, v in answer.headers), answer.fetched_at))
+    raise SkipRecordError(said)
+
+
+def check_robots_status(answer: Answer) -> None:
+    """Raise RetriableError where robots.txt may be had later; any other status is an answer (RFC 9309, 2.3.1)."""
+    if answer.http_status in _RETRIABLE or answer.http_status >= 500:  # noqa: PLR2004 -- server faults
+        check_status(answer)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The pause that Retry-After asks for, in seconds or as a date (RFC 9110, section 10.2.3)."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - now).total_seconds())
+
+
+def _check_redirect(address: str, onward: str) -> None:
+    """An address that an answer names must be on the host that the operator typed, and may not lose encryption."""
+    here, there = urlsplit(address), urlsplit(onward)
+    is_weaker = here.scheme == "https" and there.scheme != "https"
+    if there.hostname != here.hostname or is_weaker or there.scheme not in {"http", "https"}:
+        raise SkipRecordError(
+            f"{address} redirects to {there.scheme}://{there.hostname}, which is not followed; "
+            "if that is where the source lives now, change its location", "answer-invalid")  # fmt: skip
+
+
+def _without(address: str, secret: Mapping[str, str]) -> str:
+    """A redirect's address without the secrets that it repeats: they are signed anew."""
+    url = httpx.URL(address)
+    for name in secret:
+        url = url.copy_remove_param(name)
+    return str(url.copy_with(userinfo=b""))
+
+
+def _plain(error: httpx.HTTPError) -> str:
+    """What went wrong without the address, which may hold a login."""
+    words = str(error).split("http://")[0].split("https://")[0].strip()
+    return words or type(error).__name__

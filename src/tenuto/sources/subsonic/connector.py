@@ -1,0 +1,178 @@
+"""Asking an OpenSubsonic server: which calls, in which order, with which login.
+
+Several routes lead to the same songs (lists of albums, artists, search): a server that cuts one of them short is found
+out, since the counts are held against each other. `scrobble` is never called; nothing here counts as a listen.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlencode, urlsplit
+
+from tenuto import __version__
+from tenuto.model.answers import Answer, Request
+from tenuto.model.documents import Document
+from tenuto.model.errors import RetriableError, SettingsError, SkipRecordError, SourceRefusedError
+from tenuto.sources import values
+from tenuto.sources.credentials import Credentials, how_to_give
+from tenuto.sources.http import Http, check_robots_status, check_status
+from tenuto.sources.subsonic.replies import artists_in, call_of, document_of, envelope, error_code, objects
+
+PAGE = 500
+"""The largest page that the API allows."""
+
+USER_FIELDS = frozenset(
+    {"starred", "userRating", "played", "lastPlayed", "bookmarkPosition", "username", "owner", "allowedUser", "email"}
+)
+_API_VERSION = "1.16.1"
+_OPTIONAL = frozenset({"getScanStatus"})
+"""Calls that only add a count: servers refuse them to plain users."""
+
+_COME_AGAIN = frozenset({429, 503})
+_REFUSED = frozenset({20, 30, 40, 41, 42, 43, 44, 60})
+"""Error codes after which nothing goes on: protocol version, login, trial over."""
+
+_PASSWORD_INSTEAD = frozenset({10, 30, 40, 41, 42})
+"""Error codes with which servers that know no token answer one."""
+
+
+class Options(Document):
+    """The connector's own options."""
+
+    login: Literal["auto", "password", "token", "api_key"] = "auto"
+
+
+class Subsonic:
+    """The connector; `fetch` asks, everything else is pure."""
+
+    user_fields = USER_FIELDS
+
+    def __init__(self, name: str, location: str, options: Options, credentials: Credentials, http: Http) -> None:
+        parts = urlsplit(location)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SettingsError(
+                f"sources.{name}.location {location!r} is no address; it begins with http:// or https://"
+            )
+        if not credentials.is_given():
+            raise SettingsError(f"source {name} needs a login: {how_to_give(name)}")
+        self._name = name
+        self._base = location.rstrip("/").removesuffix("/rest")
+        self._http = http
+        self._logins = _logins(options.login, credentials)
+        self.place = self._base
+        self.secrets = tuple({value for login in self._logins for key, value in login.items() if key != "u"}
+                             | {secret for secret in (credentials.password, credentials.api_key) if secret})  # fmt: skip
+        self.robots: Request | None = Request("robots.txt", f"{parts.scheme}://{parts.netloc}/robots.txt")
+
+    def first(self) -> Iterable[Request]:
+        """The greeting, then the first page of each list."""
+        yield self._request("ping")
+        yield self._request("getScanStatus")
+        yield self._request("getArtists")
+        yield self._page("getAlbumList2", 0, type="alphabeticalByName")
+        yield self._page("search3", 0, query="")
+        yield self._page("getAlbumList2", 0, type="frequent")
+
+    def sample(self) -> Iterable[Request]:
+        """A page of songs, and a page of albums with the first one's songs."""
+        return (
+            self._request("ping"),
+            self._page("search3", 0, query=""),
+            self._page("getAlbumList2", 0, type="newest"),
+        )
+
+    def follow(self, answer: Answer) -> Iterable[Request]:
+        """The next page of a list that is not at its end, and each album and artist that is named."""
+        call, query = call_of(answer.request.key)
+        document = document_of(answer.body)
+        if call == "getArtists":
+            yield from (
+                self._request("getArtist", id=artist["id"]) for artist in artists_in(document) if "id" in artist
+            )
+        elif call == "getArtist":
+            yield from self._albums(objects(document.get("artist"), "album"), "id")
+        elif call == "getAlbumList2":
+            albums = objects(document.get("albumList2"), "album")
+            yield from self._albums(albums, "id")
+            if albums:
+                yield self._page(call, int(query["offset"]) + len(albums), type=query["type"])
+        elif call == "search3":
+            songs = objects(document.get("searchResult3"), "song")
+            yield from self._albums(songs, "albumId")
+            if songs:
+                yield self._page(call, int(query["songOffset"]) + len(songs), query="")
+
+    def list_of(self, request: Request) -> str | None:
+        """Lists are paged by album or by search."""
+        call, query = call_of(request.key)
+        return f"{call} {query.get('type', '')}".strip() if call in {"getAlbumList2", "search3"} else None
+
+    def fetch(self, request: Request) -> Answer:
+        """Ask with the login that the server takes; the greeting finds out which."""
+        if request == self.robots:
+            return self._http.get(request, accept="text/plain")
+        answer = self._http.get(request, self._login())
+        while len(self._logins) > 1 and error_code(answer) in _PASSWORD_INSTEAD:
+            self._logins.pop(0)
+            answer = self._http.get(request, self._login())
+        return answer
+
+    def check(self, answer: Answer) -> None:
+        """HTTP 200 is not success: the envelope says whether it is."""
+        if answer.request == self.robots:
+            check_robots_status(answer)
+            return
+        if answer.http_status in {401, 403}:
+            raise SourceRefusedError(
+                f"{self.place} refuses {self._name}: HTTP {answer.http_status}; {how_to_give(self._name)}"
+            )
+        call, _ = call_of(answer.request.key)
+        if call in _OPTIONAL and answer.http_status not in _COME_AGAIN:
+            return
+        check_status(answer)
+        reply = envelope(answer.body)
+        if reply is None:
+            raise RetriableError(f"{call}: {self.place} answers with {answer.media_type or 'no type'} that begins "
+                                 f"{answer.body[:40]!r}, not with a Subsonic reply")  # fmt: skip
+        if reply.get("status") == "ok":
+            return
+        error = reply.get("error")
+        error = error if isinstance(error, dict) else {}
+        said = f"{call}: {self.place} answers with error {error.get('code')}: {error.get('message', 'no message')}"
+        if error.get("code") in _REFUSED:
+            raise SourceRefusedError(f"{said}; {how_to_give(self._name)}")
+        if error.get("code") == 0:
+            raise RetriableError(said)
+        raise SkipRecordError(said)
+
+    def _login(self) -> Mapping[str, str]:
+        return {**self._logins[0], "v": _API_VERSION, "c": f"tenuto-{__version__}"}
+
+    def _albums(self, items: list[dict[str, Any]], field: str) -> Iterator[Request]:
+        yield from (self._request("getAlbum", id=item[field]) for item in items if values.text(item.get(field)))
+
+    def _request(self, call: str, **query: str) -> Request:
+        key = f"{call}?{urlencode({**query, 'f': 'json'})}"
+        return Request(key, f"{self._base}/rest/{call}.view?{urlencode({**query, 'f': 'json'})}")
+
+    def _page(self, call: str, offset: int, **query: str) -> Request:
+        if call == "search3":
+            paging = {"songCount": PAGE, "songOffset": offset, "albumCount": 0, "artistCount": 0}
+        else:
+            paging = {"size": PAGE, "offset": offset}
+        return self._request(call, **query, **{name: str(value) for name, value in paging.items()})
+
+
+def _logins(way: str, given: Credentials) -> list[dict[str, str]]:
+    """The logins to try, the one that tells least first: key; token and salt; the password in hexadecimal."""
+    salt = secrets.token_hex(8)
+    token = hashlib.md5((given.password + salt).encode(), usedforsecurity=False).hexdigest()
+    ways = {
+        "api_key": {"apiKey": given.api_key},
+        "token": {"u": given.user, "t": token, "s": salt},
+        "password": {"u": given.user, "p": f"enc:{given.password.encode().hex()}"},
+    }
+    if way != "auto":
+        return [ways[way]]
+    return [ways["api_key"]] if given.api_key else [ways["token"], ways["password"]]

@@ -1,0 +1,63 @@
+"""The envelope of Subsonic replies and the request that each answers; tolerant of what servers really send."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from tenuto.model.answers import Answer
+
+
+def call_of(key: str) -> tuple[str, dict[str, str]]:
+    """The call and its query, from a request's key."""
+    call, _, query = key.partition("?")
+    return call, {name: found[0] for name, found in parse_qs(query, keep_blank_values=True).items()}
+
+
+def envelope(body: bytes) -> dict[str, Any] | None:
+    """What stands in `subsonic-response`, or None where the body is no such reply."""
+    try:
+        document = _decode(body)
+    except (ValueError, RecursionError):
+        return None
+    reply = document.get("subsonic-response") if isinstance(document, dict) else None
+    return reply if isinstance(reply, dict) else None
+
+
+def _decode(body: bytes) -> Any:
+    """JSON; the slower, more patient reader where a server sends lone surrogates or broken UTF-8 inside it."""
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        return json.loads(body.decode("utf-8", "replace"), strict=False)
+
+
+def document_of(body: bytes) -> dict[str, Any]:
+    """The envelope, empty where there is none."""
+    return envelope(body) or {}
+
+
+def error_code(answer: Answer) -> int | None:
+    """The code of the error in a reply, or None."""
+    error = document_of(answer.body).get("error")
+    return error.get("code") if isinstance(error, dict) else None
+
+
+def artists_in(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The artists of `getArtists`, out of their alphabetical index."""
+    for index in objects(document.get("artists"), "index"):
+        yield from objects(index, "artist")
+
+
+def objects(holder: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in a list field; servers that turn XML into JSON give a lone object instead of a list of one."""
+    found = holder.get(name) if isinstance(holder, dict) else None
+    found = [found] if isinstance(found, dict) else found
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def texts(found: Any) -> list[str]:
+    """The texts in a list field."""
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

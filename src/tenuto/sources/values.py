@@ -1,0 +1,99 @@
+"""Values from outside, taken only if they can be: what cannot is None, never a guess."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any, TypeVar
+
+from tenuto.model.records import ProblemSeen
+
+DURATION_MAX_MS = 30 * 86_400_000
+"""A track longer than 30 days is a broken header, not music."""
+
+_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
+_MBID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_DATE = re.compile(r"(\d{4})(?:[-./]?(\d{2})(?:[-./]?(\d{2}))?)?(?:[T ].*)?")
+
+T = TypeVar("T")
+
+
+class Values:
+    """Reads values of one record and remembers those that cannot be."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._odd: dict[tuple[str, str], None] = {}
+
+    def problems(self) -> Iterator[ProblemSeen]:
+        """A problem for each value that was given and could not be taken, in order."""
+        for name, value in self._odd:
+            yield ProblemSeen(code="value-odd", subject=self._subject, message=f"{name} is {value}, which cannot be")
+
+    def take(self, name: str, value: Any, reader: Callable[[Any], T | None]) -> T | None:
+        """What `reader` makes of the value; None and a problem where it was given and makes nothing."""
+        if value is None or value in ("", [], ()):
+            return None
+        read = reader(value)
+        if read is None:
+            self._odd[(name, repr(value)[:80])] = None
+        return read
+
+    def whole(self, name: str, value: Any, low: int = 0, high: int = 2**53) -> int | None:
+        """A whole number in `[low, high]`, also where it comes as text."""
+        return self.take(name, value, lambda given: _whole(given, low, high))
+
+
+def _whole(value: Any, low: int, high: int) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and low <= value <= high else None
+
+
+def text(value: Any) -> str | None:
+    """A text that is not blank; a number is written out; anything else is None."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def first_number(value: Any) -> Any:
+    """`3` of `3/12`, as track and disc numbers come in tags."""
+    return value.partition("/")[0].strip() if isinstance(value, str) else value
+
+
+def isrc(value: Any) -> str | None:
+    """An ISRC (ISO 3901) without hyphens; of several the first that is one."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    plain = (re.sub(r"[\s-]", "", item).upper() for item in given if isinstance(item, str))
+    return next((item for item in plain if _ISRC.fullmatch(item)), None)
+
+
+def mbid(value: Any) -> str | None:
+    """A MusicBrainz id (a UUID in lower case)."""
+    folded = value.strip().lower() if isinstance(value, str) else ""
+    return folded if _MBID.fullmatch(folded) else None
+
+
+def upc(value: Any) -> str | None:
+    """A UPC or EAN: 8 to 14 digits."""
+    digits = re.sub(r"[\s-]", "", value) if isinstance(value, str) else ""
+    return digits if re.fullmatch(r"\d{8,14}", digits) else None
+
+
+def partial_date(value: Any) -> str | None:
+    """`1911`, `1911-05` or `1911-05-18`, as much of a date as is known; parts of 00 are not known."""
+    match = _DATE.fullmatch(str(value).strip())
+    if match is None or int(match[1]) == 0:
+        return None
+    year, month, day = match[1], match[2] or "00", match[3] or "00"
+    try:
+        date(int(year), int(month) or 1, int(day) or 1)
+    except ValueError:
+        return None
+    if month == "00":
+        return year
+    return f"{year}-{month}" if day == "00" else f"{year}-{month}-{day}"
