@@ -114,13 +114,18 @@ def _summary(setup_s: float, wall_s: float) -> None:
     status = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
     plan = json.loads((DEMO / "archive" / "plans" / status["plan"] / "plan.json").read_text(encoding="utf-8"))
     summary = {
-        **{key: status[key] for key in ("tracks", "tombstones", "recordings", "statuses", "licences", "crates", "findings")},
+        **{
+            key: status[key]
+            for key in ("tracks", "tombstones", "recordings", "statuses", "licences", "crates", "findings")
+        },
         **{key: plan[key] for key in ("plan_bytes", "listens_kept_frac")},
         "setup_s": round(setup_s, 1),
         "wall_s": round(wall_s, 1),
     }
     (DEMO / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(f"\nset up in {setup_s:.1f} s, done in {wall_s:.1f} s; the archive is demo/archive, the figures demo/summary.json")
+    print(
+        f"\nset up in {setup_s:.1f} s, done in {wall_s:.1f} s; the archive is demo/archive, the figures demo/summary.json"
+    )
     print("Look further: tenuto catalogue info --archive demo/archive; and read demo/archive/tenuto.toml")
 
 

@@ -17,6 +17,9 @@ _BASIS_ORDER = ("permission", "dep5", "licence_file", "tag")
 """Whose licence is shown for a track, where several name one; what may be done is decided by all of them."""
 
 
+_EXAMPLES = 3
+
+
 @dataclass(frozen=True, slots=True)
 class TrackFacts:
     """What rights are decided by."""
@@ -182,5 +185,6 @@ def _statement(basis: str, licence: Licence | None, text: str, attribution: str,
 
 def _shown(selectors: dict[str, Sequence[str]]) -> str:
     return "; ".join(
-        f"{name} {', '.join(values[:3])}{' …' if len(values) > 3 else ''}" for name, values in selectors.items()
-    )  # noqa: PLR2004 -- a few examples
+        f"{name} {', '.join(values[:_EXAMPLES])}{' …' if len(values) > _EXAMPLES else ''}"
+        for name, values in selectors.items()
+    )

@@ -7,7 +7,6 @@ from types import FrameType
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
-from cyclopts.help import PlainFormatter
 
 from tenuto import __version__
 from tenuto.model.errors import TenutoError

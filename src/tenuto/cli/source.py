@@ -65,10 +65,8 @@ def add(
         return
     line(f"added {name} ({kind}) to {layout.settings}")
     if permission is None:
-        line(
-            "It has no permission on file: its metadata is asked for only where robots.txt allows, and a recording is open"
-        )
-        line("only if its own licence evidence says so. Write one with: tenuto source permission --template > FILE")
+        line("It has no permission on file: its metadata is asked for only where robots.txt allows, and a recording is")
+        line("open only if its own licence evidence says so. To write one: tenuto source permission --template > FILE")
     line(f"Next: tenuto source test {name}, then tenuto harvest {name}")
 
 
@@ -88,8 +86,10 @@ def list_(*, archive: Archive = HERE, json: Json = False) -> None:
     if not rows:
         line("no sources yet; add one with: tenuto source add KIND LOCATION --name NAME")
         return
-    show("", ("name", "kind", "location", "permission", "last harvest"),
-         [(r["name"], r["kind"], r["location"], r["permission"] or "none", r["last_harvest"] or "never") for r in rows])  # fmt: skip
+    shown = [
+        (r["name"], r["kind"], r["location"], r["permission"] or "none", r["last_harvest"] or "never") for r in rows
+    ]
+    show("", ("name", "kind", "location", "permission", "last harvest"), shown)
 
 
 def test(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None:

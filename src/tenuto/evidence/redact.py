@@ -21,6 +21,9 @@ SECRET_PARAMETERS = frozenset(
 """Query parameters whose value is never written: OpenSubsonic's logins and the names that others use."""
 
 
+_ADDRESS_HEADERS = frozenset({"location", "content-location"})
+
+
 class Redactor:
     """Cuts the given secrets (in every spelling they travel in), secret headers and a user's own fields.
 
@@ -61,10 +64,7 @@ class Redactor:
         if name.casefold() in SECRET_HEADERS:
             cut[f"header:{name.casefold()}"] += 1
             return MARK
-        if name.casefold() in {"location", "content-location", "link", "refresh"}:
-            kept = self.url(value)
-        else:
-            kept = self.text(value)
+        kept = self.url(value) if name.casefold() in _ADDRESS_HEADERS else self.text(value)
         cut["secret"] += kept != value
         return kept
 

@@ -117,7 +117,7 @@ def grant_for(
 
 @cache
 def _glob(pattern: str) -> re.Pattern[str]:
-    """`*` any characters, `?` one, `\\` before one of the three takes it literally."""
+    """The pattern of a path: a star is any characters, a question mark one, a backslash takes the next literally."""
     parts = re.findall(r"\\[*?\\]|[*?]|[^*?\\]+|\\", pattern, re.DOTALL)
     wild = {"*": ".*", "?": "."}
     return re.compile(

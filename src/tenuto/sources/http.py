@@ -95,7 +95,9 @@ def check_status(answer: Answer) -> None:
         return
     said = f"{answer.request.address()} answers with HTTP {status}"
     if status in _RETRIABLE or status >= 500:  # noqa: PLR2004 -- server faults
-        raise RetriableError(said, retry_after_s(dict((k.casefold(), v) for k, v in answer.headers), answer.fetched_at))
+        raise RetriableError(
+            said, retry_after_s({name.casefold(): value for name, value in answer.headers}, answer.fetched_at)
+        )
     raise SkipRecordError(said)
 
 

@@ -14,7 +14,6 @@ _END_TRIALS = ((65_536, 16_384), (BLOCKS_MAX_BYTES - 65_536, 65_536))
 """Both ends of a file through which the reader ran from one to the other, as it does with an Ogg stream without end."""
 
 
-
 def tag_blocks(file: BinaryIO, size: int, name: str) -> list[Span]:
     """The blocks from which the tags can be read again: the fewest of the trials that give the same reading."""
     touched = TouchedFile(file, size, name)
