@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import dep5
+from tenuto.rights import read_licence
+from tenuto.rights.dep5 import Stanza, parse_copyright
+
 from .debian_music import Package
-from .licences import spdx
 from .music_folder import CHORALES, service_path
 
 STATEMENT = """\
@@ -17,6 +18,9 @@ distribution, whose copyright files name the licence and the holder of each file
 gave to the public domain. What these licences allow, an archive may do with what it finds here; it may harvest all
 metadata. Where a licence is not known to allow giving out, I say nothing about giving out. What lies in the folder
 "own" is my own collection: an archive may keep and examine it, no more."""
+
+EMAIL = re.compile(r"\s*<[^<>\s]+@[^<>\s]+>")
+YEARS = re.compile(r"^(©|\(c\)|[0-9x]{4}|present|[\s,\u2013-])+(?=\s|$)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +57,27 @@ def _grants(package: Package) -> list[Grant]:
     """Make one grant for each distinct licence and holder of a package, in the order of its files."""
     if package.copyright is None:
         return [Grant(_paths(package, package.music), None, "The reader's own folder", may_give_out=False)]
-    stanzas = dep5.parse(package.copyright.read_text(encoding="utf-8"))
-    files: dict[dep5.Terms, list[Path]] = {}
+    place = package.copyright.relative_to(package.root).as_posix()
+    read = parse_copyright(place, package.copyright.read_text(encoding="utf-8", errors="replace"))
+    files: dict[Stanza, list[Path]] = {}
     for file in package.music:
-        if terms := dep5.terms_of(file.relative_to(package.root).as_posix(), stanzas):
-            files.setdefault(terms, []).append(file)
-    return [_grant(package, terms, group) for terms, group in files.items()]
+        stanza = read.match(file.relative_to(package.root).as_posix()) if read else None
+        if stanza is not None and stanza.licence:
+            files.setdefault(replace(stanza, patterns=()), []).append(file)
+    return [_grant(package, stanza, group) for stanza, group in files.items()]
 
 
-def _grant(package: Package, terms: dep5.Terms, files: Iterable[Path]) -> Grant:
-    licence, is_free = spdx(terms.licence)
-    attribution = f"{terms.holder} (Debian package {package.name})"
-    return Grant(_paths(package, files), licence, attribution, may_give_out=is_free)
+def _grant(package: Package, stanza: Stanza, files: Iterable[Path]) -> Grant:
+    """Give out where the licence is known to allow it; else the licence is named and nothing is said."""
+    licence = read_licence(stanza.licence)
+    name = licence.spdx if licence else "LicenseRef-" + re.sub(r"[^A-Za-z0-9.]+", "-", stanza.licence).strip("-")
+    attribution = f"{_holder(stanza.holders)} (Debian package {package.name})"
+    return Grant(_paths(package, files), name, attribution, may_give_out=bool(licence and licence.may_give_out))
+
+
+def _holder(text: str) -> str:
+    """Leave out the years, which are no name, and e-mail addresses, which nobody needs to be named."""
+    return " ".join(YEARS.sub("", EMAIL.sub("", text)).split()) or "unnamed"
 
 
 def _chorales(music_root: Path) -> list[Grant]:

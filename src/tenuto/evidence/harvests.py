@@ -32,6 +32,15 @@ class RobotsRead(Document):
     is_outranked: bool
 
 
+class TermsRead(Document):
+    """A source's terms of use, and what the operator of the archive read in them."""
+
+    place: str
+    sha256: str
+    is_permitted: bool
+    is_outranked: bool
+
+
 class PermissionRead(Document):
     """The permission that the harvest went by; the file itself is a record of the harvest."""
 
@@ -63,6 +72,7 @@ class HarvestManifest(Document):
     user_agent: str = ""
     permission: PermissionRead | None = None
     robots: RobotsRead | None = None
+    terms: TermsRead | None = None
     outcomes: dict[str, int] = {}
     cut: dict[str, int] = {}
     reconciled: tuple[Reconciled, ...] = ()

@@ -17,15 +17,15 @@ from tenuto.evidence import EvidenceWriter, HarvestManifest, Redactor, unfinishe
 from tenuto.evidence.harvests import PermissionRead, RobotsRead, write_manifest
 from tenuto.harvest.asking import Asker, Pace
 from tenuto.harvest.finish import survey
+from tenuto.harvest.operator import read_operator_files
 from tenuto.harvest.robots import read_robots
 from tenuto.harvest.walk import OpenSource, Walk
-from tenuto.model.answers import OK, Answer, Request
+from tenuto.model.answers import OK, Answer
 from tenuto.model.errors import RightsError, SettingsError
 from tenuto.model.ids import evidence_id, harvest_id, record_uuid, short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.records import Seen
-from tenuto.rights import parse_permission
-from tenuto.sources import LISTENS_KEY, PERMISSION_KEY, check_listens, open_source, parse, user_agent
+from tenuto.sources import PERMISSION_KEY, open_source, parse, user_agent
 from tenuto.sources.credentials import environment
 
 STARTED_NAME = "started.json"
@@ -64,6 +64,7 @@ def harvest(
         user_agent=opened.agent,
         permission=_permission_read(opened),
         robots=robots,
+        terms=opened.operator.terms,
         **counted,
     )
     write_manifest(folder, manifest)
@@ -87,29 +88,9 @@ def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], dat
     agent = user_agent(settings.archive.name, settings.archive.contact)
     source = open_source(name, chosen, layout.root, agent, settings.politeness.timeout_s, environment())
     redactor = Redactor(source.secrets, source.user_fields)
-    operator, permission = [], None
-    if chosen.permission:
-        file = layout.operator_path(chosen.permission)
-        content = _operator_file(file, f"sources.{name}.permission")
-        permission = parse_permission(content.decode("utf-8", "replace"), file.name)
-        if not permission.harvest.metadata:
-            raise RightsError(
-                f"the permission of {name} ({file.name}) forbids harvesting its metadata; nothing was asked"
-            )
-        operator.append(Answer(Request(PERMISSION_KEY), content, "application/toml", clock()))
-    if listens := chosen.options.get("listens_file"):
-        file = layout.operator_path(str(listens))
-        content = _operator_file(file, f"sources.{name}.options.listens_file")
-        check_listens(content, file.name)
-        operator.append(Answer(Request(LISTENS_KEY), content, "text/csv", clock()))
-    return OpenSource(name, chosen, source, redactor, agent, permission, tuple(operator))
-
-
-def _operator_file(file: Path, setting: str) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{setting} names {file}, which cannot be read: {error.strerror}") from None
+    http = Http(agent, settings.politeness.timeout_s)
+    operator = read_operator_files(layout, name, chosen, http, clock)
+    return OpenSource(name, chosen, source, redactor, agent, operator)
 
 
 def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions) -> Path:
@@ -143,8 +124,8 @@ def _asker(opened: OpenSource, settings: Settings, progress: Progress, delay_s: 
     """The asker at the lowest of all ceilings: the source's, the permission's, the pause of robots.txt."""
     polite = settings.politeness
     ceilings = [opened.settings.rate_per_s or polite.rate_per_s]
-    if opened.permission is not None and opened.permission.harvest.rate_per_s:
-        ceilings.append(opened.permission.harvest.rate_per_s)
+    if opened.operator.permission is not None and opened.operator.permission.harvest.rate_per_s:
+        ceilings.append(opened.operator.permission.harvest.rate_per_s)
     if delay_s:
         ceilings.append(1 / delay_s)
     is_remote = opened.source.robots is not None
@@ -159,7 +140,7 @@ def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Answer | None, Robo
         return None, None, None
     answer = asker.ask(request)
     address = next(iter(opened.source.first())).address()
-    robots, delay_s = read_robots(answer, opened.agent, address, opened.permission)
+    robots, delay_s = read_robots(answer, opened.agent, address, opened.operator.permission)
     if not robots.is_allowed and not robots.is_outranked:
         raise RightsError(
             f"robots.txt of {opened.source.place} (HTTP {robots.http_status}) does not let {opened.agent} ask; nothing was "
@@ -178,17 +159,17 @@ def _collect(
         asker = _asker(opened, settings, progress, delay_s)
     walk = Walk(opened, asker, writer, progress)
     walk.replay(folder)
-    for answer in (*opened.operator, *([robots_answer] if robots_answer else [])):
+    for answer in (*opened.operator.answers, *([robots_answer] if robots_answer else [])):
         walk.keep(answer)
     walk.run(opened.settings.concurrency or settings.politeness.concurrency)
     return robots
 
 
 def _permission_read(opened: OpenSource) -> PermissionRead | None:
-    granted = opened.permission
+    granted = opened.operator.permission
     if granted is None:
         return None
-    digest = hashlib.sha256(opened.operator[0].body).hexdigest()
+    digest = hashlib.sha256(opened.operator.answers[0].body).hexdigest()
     return PermissionRead(
         grantor=granted.grantor,
         ground=granted.ground,

@@ -9,10 +9,10 @@ from pathlib import Path
 from tenuto.archive import SourceSettings
 from tenuto.evidence import EvidenceWriter, Redactor, read_records
 from tenuto.harvest.asking import Asker, Stopped
+from tenuto.harvest.operator import OperatorFiles
 from tenuto.model.answers import FAILED, OK, Answer, Request
 from tenuto.model.errors import SourceDownError, SourceRefusedError
 from tenuto.model.progress import Progress
-from tenuto.rights import Permission
 from tenuto.sources import Source
 
 _FAILED_IN_A_ROW = 3
@@ -28,8 +28,7 @@ class OpenSource:
     source: Source
     redactor: Redactor
     agent: str
-    permission: Permission | None
-    operator: tuple[Answer, ...]
+    operator: OperatorFiles
 
 
 class Walk:

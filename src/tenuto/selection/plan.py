@@ -2,13 +2,11 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, Settings, remove_leftovers, write_durably
@@ -18,27 +16,16 @@ from tenuto.catalogue import Edition
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError
 from tenuto.model.ids import short_digest
-from tenuto.model.statuses import EXCLUDED, NOT_PERMITTED, OVER_BUDGET, PLANNED, STATUSES, UNAVAILABLE
+from tenuto.model.statuses import STATUSES
 from tenuto.model.units import parse_bytes, parse_share
-from tenuto.selection.candidates import Bools, Candidates, Floats, Ints, load_candidates
+from tenuto.selection.candidates import Bools, Candidates, load_candidates
+from tenuto.selection.choice import Choice, choose
 from tenuto.selection.drafts import Draft, cut
-from tenuto.selection.knapsack import fill
-from tenuto.selection.tiers import NONE, band_numbers, choose_tiers, original_bytes
-from tenuto.selection.value import values
+from tenuto.selection.tables import draft_table, track_table
+from tenuto.selection.tiers import original_bytes
 
 FORMAT = "tenuto-plan-1"
 PLAN_NAME = "plan.json"
-
-TRACKS = pa.schema(
-    [("track_row", pa.uint32()), ("source", pa.string()), ("track_id", pa.string()), ("band", pa.string()),
-     ("tier", pa.string()), ("access", pa.string()), ("original_bytes", pa.uint64()), ("planned_bytes", pa.uint64()),
-     ("listens_count", pa.uint64()), ("value", pa.float64()), ("status", pa.string()), ("reason", pa.string()),
-     ("draft", pa.uint32())]
-)  # fmt: skip
-DRAFTS = pa.schema(
-    [("draft", pa.uint32()), ("crate", pa.string()), ("band", pa.string()), ("seq", pa.uint32()),
-     ("access", pa.string()), ("recordings", pa.uint32()), ("bytes", pa.uint64()), ("digest", pa.string())]
-)  # fmt: skip
 
 
 class Group(Document):
@@ -76,20 +63,6 @@ class Plan(Document):
     groups: tuple[Group, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What was decided for each track, column by column."""
-
-    band: Ints
-    tier: list[str]
-    size: Ints
-    value: Floats
-    chosen: Bools
-    status: list[str]
-    reason: list[str]
-    bound: float
-
-
 def policy_of(settings: Settings, budget: str | None = None) -> dict[str, Any]:
     """The part of the settings that a plan depends on, `budget` overriding theirs."""
     selection = settings.selection.model_dump(mode="json")
@@ -108,14 +81,13 @@ def make_plan(layout: Layout, settings: Settings, edition: Edition, budget: str 
         number = 1 + sum(1 for _ in layout.plans.glob(f"*/{PLAN_NAME}"))
         tracks = load_candidates(edition, settings.archive.territory, edition.info.newest_evidence)
         base = _budget_bytes(str(policy["budget"]), tracks)
-        choice = _choose(tracks, settings, base)
+        choice = choose(tracks, settings.selection, base)
         drafts = _drafts(tracks, choice, settings, f"{settings.archive.name}-{number}")
         plan = _plan(name, number, edition, policy, tracks, choice, drafts, base)
         with folder_durably(folder) as beside:
-            pq.write_table(
-                _track_table(tracks, choice, drafts, settings), beside / "tracks.parquet", compression="zstd"
-            )
-            pq.write_table(_draft_table(drafts), beside / "drafts.parquet", compression="zstd")
+            names = [band.name for band in settings.selection.bands]
+            pq.write_table(track_table(tracks, choice, drafts, names), beside / "tracks.parquet", compression="zstd")
+            pq.write_table(draft_table(drafts), beside / "drafts.parquet", compression="zstd")
             document = msgspec.json.format(msgspec.json.encode(plan.model_dump(mode="json")), indent=1)
             (beside / PLAN_NAME).write_bytes(document + b"\n")
     write_durably(layout.plans / "newest", f"{name}\n".encode())
@@ -147,40 +119,7 @@ def _budget_bytes(budget: str, tracks: Candidates) -> int:
     return round(parse_share(budget) * int(originals[tracks.is_offered & (originals > 0)].sum()))
 
 
-def _choose(tracks: Candidates, settings: Settings, budget_bytes: int) -> _Choice:
-    policy = settings.selection
-    band = band_numbers(tracks, policy.bands)
-    tiers, size, tier_reason = choose_tiers(tracks, band, policy.bands, lossy_to_lossy=policy.lossy_to_lossy)
-    value = values(tracks, policy.value, policy.value_cap_s)
-    is_sized = (size > 0) & (original_bytes(tracks) > 0)
-    is_wanted = np.array([tier != NONE for tier in tiers], dtype=np.bool_)
-    may = tracks.is_offered & is_sized & tracks.may_keep & is_wanted
-    chosen, bound = fill(value, size, may, budget_bytes)
-    status, reason = [], []
-    for row in range(len(tracks)):
-        name, why = _status(row, tracks, policy.bands[band[row]].name, is_sized, is_wanted, chosen)
-        status.append(name)
-        reason.append(tier_reason[row] or why if name == PLANNED else why)
-    return _Choice(band, tiers, size, value, chosen, status, reason, bound)
-
-
-def _status(
-    row: int, tracks: Candidates, band: str, is_sized: Bools, is_wanted: Bools, chosen: Bools
-) -> tuple[str, str]:
-    if not tracks.is_offered[row]:
-        return UNAVAILABLE, "the source offers no audio for it"
-    if not is_sized[row]:
-        return UNAVAILABLE, "the source says neither its size nor its bit rate, or a size of 0"
-    if not tracks.may_keep[row]:
-        return NOT_PERMITTED, tracks.keep_reason[row]
-    if not is_wanted[row]:
-        return EXCLUDED, f"the policy keeps nothing of band {band}"
-    if not chosen[row]:
-        return OVER_BUDGET, STATUSES[OVER_BUDGET]
-    return PLANNED, f"band {band}"
-
-
-def _drafts(tracks: Candidates, choice: _Choice, settings: Settings, prefix: str) -> list[Draft]:
+def _drafts(tracks: Candidates, choice: Choice, settings: Settings, prefix: str) -> list[Draft]:
     table = tracks.table
     sources, ids = table.column("source").to_pylist(), table.column("track_id").to_pylist()
     names = [f"{source} {own} {tier}" for source, own, tier in zip(sources, ids, choice.tier, strict=True)]
@@ -192,7 +131,7 @@ def _drafts(tracks: Candidates, choice: _Choice, settings: Settings, prefix: str
 
 
 def _plan(
-    name: str, number: int, edition: Edition, policy: dict[str, Any], tracks: Candidates, choice: _Choice,
+    name: str, number: int, edition: Edition, policy: dict[str, Any], tracks: Candidates, choice: Choice,
     drafts: list[Draft], budget_bytes: int,
 ) -> Plan:  # fmt: skip
     total = float(choice.value.sum())
@@ -235,7 +174,7 @@ def _listens(tracks: Candidates, chosen: Bools) -> tuple[int | None, float | Non
     return total, (kept / total if total else None), note
 
 
-def _groups(tracks: Candidates, choice: _Choice, policy: dict[str, Any]) -> tuple[Group, ...]:
+def _groups(tracks: Candidates, choice: Choice, policy: dict[str, Any]) -> tuple[Group, ...]:
     names = [band["name"] for band in policy["bands"]]
     keys: dict[tuple[int, str, str], list[int]] = {}
     for row in np.flatnonzero(choice.chosen):
@@ -249,36 +188,3 @@ def _groups(tracks: Candidates, choice: _Choice, policy: dict[str, Any]) -> tupl
                   listens=int(heard[heard >= 0].sum()) if (heard >= 0).any() else None)
         )  # fmt: skip
     return tuple(groups)
-
-
-def _track_table(tracks: Candidates, choice: _Choice, drafts: list[Draft], settings: Settings) -> pa.Table:
-    draft = np.full(len(tracks), -1, dtype=np.int64)
-    for number, entry in enumerate(drafts):
-        draft[list(entry.rows)] = number
-    names = [band.name for band in settings.selection.bands]
-    originals = original_bytes(tracks)
-    columns = [
-        tracks.table.column("track_row"),
-        tracks.table.column("source"),
-        tracks.table.column("track_id"),
-        [names[number] for number in choice.band],
-        choice.tier,
-        ["open" if given else "dark" for given in tracks.may_give_out],
-        [int(size) if size >= 0 else None for size in originals],
-        [int(size) if taken else None for size, taken in zip(choice.size, choice.chosen, strict=True)],
-        tracks.table.column("listens_count"),
-        choice.value,
-        choice.status,
-        choice.reason,
-        [int(number) if number >= 0 else None for number in draft],
-    ]
-    arrays = [
-        (column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column)).cast(field.type)
-        for column, field in zip(columns, TRACKS, strict=True)
-    ]
-    return pa.table(arrays, schema=TRACKS)
-
-
-def _draft_table(drafts: list[Draft]) -> pa.Table:
-    rows = [{"draft": number, **asdict(draft)} for number, draft in enumerate(drafts)]
-    return pa.Table.from_pylist([{name: row[name] for name in DRAFTS.names} for row in rows], DRAFTS)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tenuto.archive import SourceSettings
 from tenuto.model.answers import Answer
-from tenuto.model.errors import UsageError
+from tenuto.model.errors import SettingsError, UsageError
 from tenuto.model.records import Seen
 from tenuto.sources.credentials import load_credentials
 from tenuto.sources.http import Http, user_agent
@@ -26,14 +26,21 @@ KINDS = {
 
 PERMISSION_KEY = "operator/permission"
 LISTENS_KEY = "operator/listens"
+TERMS_KEY = "operator/terms"
 """Requests under which harvest keeps the operator's own files; `robots.txt` is kept under its name."""
 
-OPTIONS_OF_ALL = {"listens_file": str}
+OPTIONS_OF_ALL = {
+    "listens_file": "a CSV with the columns id, listens, date that the operator exports",
+    "terms": "where the source's terms of use stand: an address or a file; kept as evidence",
+    "terms_permit": "yes or no: whether those terms, as you read them, let programs ask for metadata",
+}
+"""Options that every source takes, beside those of its connector."""
 
 __all__ = [
     "KINDS",
     "LISTENS_KEY",
     "PERMISSION_KEY",
+    "TERMS_KEY",
     "Http",
     "Source",
     "check_listens",
@@ -60,6 +67,8 @@ def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple
     parts = urlsplit(location)
     if parts.scheme in {"http", "https"} and (parts.username or parts.password):
         wrong.append("location: holds a login, which would be written down; take it out and give it by environment")
+    if "terms" in options and str(options.get("terms_permit")).casefold() not in {"yes", "no", "true", "false"}:
+        wrong.append("options.terms_permit: read the terms and say yes or no: do they let programs ask for metadata?")
     own = {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}
     try:
         import_module(f"tenuto.sources.{kind}").Options.model_validate(own)
@@ -86,6 +95,10 @@ def open_source(
 
             own = {key: value for key, value in settings.options.items() if key not in OPTIONS_OF_ALL}
             file = root / Path(settings.credentials).expanduser() if settings.credentials else None
+            if file is not None and file.resolve().is_relative_to(root.resolve()):
+                raise SettingsError(
+                    f"credentials file {file} lies inside the archive, which is copied; move it outside"
+                )
             credentials = load_credentials(name, file, environment)
             return Subsonic(name, settings.location, Options.model_validate(own), credentials, Http(agent, timeout_s))
     raise UsageError(f"{settings.kind!r} is no kind of source; there are {', '.join(KINDS)}")
