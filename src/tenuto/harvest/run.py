@@ -25,7 +25,7 @@ from tenuto.model.errors import RightsError, SettingsError
 from tenuto.model.ids import evidence_id, harvest_id, record_uuid, short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.records import Seen
-from tenuto.sources import PERMISSION_KEY, open_source, parse, user_agent
+from tenuto.sources import PERMISSION_KEY, Http, open_source, parse, user_agent
 from tenuto.sources.credentials import environment
 
 STARTED_NAME = "started.json"
