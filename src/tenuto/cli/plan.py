@@ -57,7 +57,7 @@ def _render(made: Any, folder: Path, free_bytes: int) -> None:
     line()
     line(
         f"budget     {format_bytes(made.budget_bytes)} of {format_bytes(made.original_bytes)} of originals; "
-        f"planned {format_bytes(made.plan_bytes)} in {made.drafts} crates, {made.drafts_dark} of them dark"
+        f"planned {format_bytes(made.plan_bytes)} in {made.drafts} crate{'' if made.drafts == 1 else 's'}, {made.drafts_dark} dark"
     )
     line(
         f"value      {format_share(made.value_kept_frac)} kept; no choice of the same tiers can keep more than "

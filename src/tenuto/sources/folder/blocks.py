@@ -10,7 +10,7 @@ BLOCKS_MAX_BYTES = 2**20
 
 BLOCKS_LIMIT_BYTES = 16 * 2**20
 _TAIL_TRIALS = (4096, 16_384)
-_END_TRIALS = ((65_536, 16_384), (BLOCKS_MAX_BYTES - 65_536, 65_536))
+_END_TRIALS = ((8_192, 4_096), (65_536, 16_384), (BLOCKS_MAX_BYTES - 65_536, 65_536))
 """Both ends of a file through which the reader ran from one to the other, as it does with an Ogg stream without end."""
 
 
