@@ -40,7 +40,7 @@ def plan(
 
 
 def _render(made: Any, folder: Path, free_bytes: int) -> None:
-    from tenuto.model.units import format_bytes, format_share
+    from tenuto.model.units import counted, format_bytes, format_share
 
     line(f"plan {made.plan}")
     line()
@@ -57,7 +57,7 @@ def _render(made: Any, folder: Path, free_bytes: int) -> None:
     line()
     line(
         f"budget     {format_bytes(made.budget_bytes)} of {format_bytes(made.original_bytes)} of originals; "
-        f"planned {format_bytes(made.plan_bytes)} in {made.drafts} crate{'' if made.drafts == 1 else 's'}, {made.drafts_dark} dark"
+        f"planned {format_bytes(made.plan_bytes)} in {counted(made.drafts, 'crate')}, {made.drafts_dark} dark"
     )
     line(
         f"value      {format_share(made.value_kept_frac)} kept; no choice of the same tiers can keep more than "

@@ -21,10 +21,11 @@ def status(*, archive: Archive = HERE, json: Json = False) -> None:
 def _render(found: dict[str, Any]) -> None:
     from tenuto.model.findings import CODES
     from tenuto.model.statuses import STATUSES
+    from tenuto.model.units import counted
 
     line(
-        f"archive {found['archive']}: {found['tracks']:,} tracks, {found['tombstones']:,} tombstones, "
-        f"{found['recordings']:,} recordings, {found['crates']:,} crates"
+        f"archive {found['archive']}: {counted(found['tracks'], 'track')}, {counted(found['tombstones'], 'tombstone')}, "
+        f"{counted(found['recordings'], 'recording')}, {counted(found['crates'], 'crate')}"
     )
     line(f"edition {found['edition'] or 'none yet'}")
     line(

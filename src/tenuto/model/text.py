@@ -11,8 +11,9 @@ _KEPT_CONTROLS = "\n\t"
 def mend(text: str) -> tuple[str, bool]:
     """The text in NFC without NUL, controls and lone surrogates (each becomes U+FFFD), and whether it had to be mended.
 
-    Composing to NFC and trimming white space is no mending; losing something is.
+    Composing to NFC, trimming white space and ending lines in one way is no mending; losing something is.
     """
+    text = text.replace("\r\n", "\n")
     kept = "".join("\ufffd" if _is_foreign(char) else char for char in text[:TEXT_MAX])
     is_mended = kept != text or "\ufffd" in text
     return unicodedata.normalize("NFC", kept).strip(), is_mended

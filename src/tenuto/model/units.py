@@ -7,16 +7,17 @@ _UNITS = {
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50,
 }  # fmt: skip
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*(\d{1,20})(?:\.(\d{1,20}))?\s*([A-Za-z]*)\s*", re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
     """`24 MB`, `1.5TB`, `10 GiB` or a plain number, in bytes; raises ValueError with what would be right."""
     match = _SIZE.fullmatch(text)
-    factor = _UNITS.get(match[2].lower()) if match else None
+    factor = _UNITS.get(match[3].lower()) if match else None
     if match is None or factor is None:
         raise ValueError(f"{text!r} is no size; write it like 500 GB, 24MB or 10 GiB")
-    return int(float(match[1]) * factor) if "." in match[1] else int(match[1]) * factor
+    decimals = match[2] or ""
+    return int(match[1] + decimals) * factor // 10 ** len(decimals)
 
 
 def parse_share(text: str) -> float:
@@ -41,3 +42,8 @@ def format_bytes(count: float) -> str:
 def format_share(share: float | None) -> str:
     """A fraction 0-1 as per cent with one digit; `-` for none."""
     return "-" if share is None else f"{share * 100:.1f} %"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun: `1 crate`, `4,000 crates`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
