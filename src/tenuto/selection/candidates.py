@@ -22,7 +22,11 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Columns of equal length; -1 (integers) is unknown, `lossless` is 1, 0 or -1, releases without one are -1."""
+    """Columns of equal length; -1 (integers) is unknown, `lossless` is 1, 0 or -1, releases without one are -1.
+
+    `assumed_listens` are `listens`, but 0 where a source that counts has no count for a track: servers and exports
+    leave out what was never heard. It decides bands and order, and is in no share of listens.
+    """
 
     table: pa.Table
     release_row: Ints
@@ -32,6 +36,7 @@ class Candidates:
     lossless: Ints
     popularity: Ints
     listens: Ints
+    assumed_listens: Ints
     rank: Ints
     is_offered: Bools
     may_keep: Bools
@@ -52,6 +57,7 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
             FROM '{edition.table("track")}' track LEFT JOIN '{edition.table("offer")}' offer USING (track_row)
             ORDER BY track_row""").to_arrow_table()
     decisions = _decisions(edition, table, territory, when)
+    listens = _ints(table, "listens_count")
     return Candidates(
         table=table,
         release_row=_ints(table, "release_row"),
@@ -60,7 +66,8 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
         bit_rate_bps=_ints(table, "bit_rate_bps"),
         lossless=_ints(table, "is_lossless"),
         popularity=_ints(table, "popularity"),
-        listens=_ints(table, "listens_count"),
+        listens=listens,
+        assumed_listens=_assumed(listens, table.column("source").to_pylist()),
         rank=_ints(table, "listens_rank"),
         is_offered=np.array(table.column("is_offered").to_pylist(), dtype=np.bool_),
         may_keep=np.array([keep.is_allowed for keep, _ in decisions], dtype=np.bool_),
@@ -73,6 +80,12 @@ def _ints(table: pa.Table, name: str) -> Ints:
     column = table.column(name).combine_chunks().cast(pa.int64()).fill_null(UNKNOWN)
     array: Ints = column.to_numpy(zero_copy_only=False)
     return array
+
+
+def _assumed(listens: Ints, sources: list[str]) -> Ints:
+    counting = {source for source, count in zip(sources, listens, strict=True) if count >= 0}
+    is_counted = np.array([source in counting for source in sources], dtype=np.bool_)
+    return np.where((listens < 0) & is_counted, 0, listens)
 
 
 def _decisions(edition: Edition, table: pa.Table, territory: str, when: date) -> list[tuple[Decision, Decision]]:

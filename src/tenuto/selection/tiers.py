@@ -30,13 +30,14 @@ def band_numbers(tracks: Candidates, bands: Sequence[BandLike]) -> Ints:
 
     Where a source tells neither, nothing says that a track is unheard: it is in the first band.
     """
+    heard = tracks.assumed_listens
     numbers = np.full(len(tracks), len(bands) - 1, dtype=np.int64)
     for number in range(len(bands) - 1, -1, -1):
         band = bands[number]
         by_popularity = (tracks.popularity >= 0) & (tracks.popularity >= band.popularity_min)
-        by_listens = (tracks.popularity < 0) & (tracks.listens >= 0) & (tracks.listens >= band.listens_min)
+        by_listens = (tracks.popularity < 0) & (heard >= 0) & (heard >= band.listens_min)
         numbers[by_popularity | by_listens] = number
-    numbers[(tracks.popularity < 0) & (tracks.listens < 0)] = 0
+    numbers[(tracks.popularity < 0) & (heard < 0)] = 0
     return numbers
 
 

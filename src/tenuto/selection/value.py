@@ -16,7 +16,7 @@ def weights(tracks: Candidates) -> Floats:
     """How much each track is heard, as far as its source tells."""
     ranked = np.where(tracks.rank > 0, 1.0 / np.maximum(tracks.rank, 1), 1.0)
     popular = np.where(tracks.popularity >= 0, tracks.popularity.astype(np.float64), ranked)
-    return np.where(tracks.listens >= 0, tracks.listens.astype(np.float64), popular)
+    return np.where(tracks.assumed_listens >= 0, tracks.assumed_listens.astype(np.float64), popular)
 
 
 def durations_s(tracks: Candidates) -> Floats:
