@@ -169,8 +169,9 @@ def _listens(tracks: Candidates, chosen: Bools) -> tuple[int | None, float | Non
     scopes = sorted({scope for scope in tracks.table.column("listens_scope").to_pylist() if scope})
     note = f"listens as counted by: {', '.join(scopes)}"
     if not counted.all():
-        note += f"; {int((~counted).sum()):,} tracks have no count: they are not in the share, and count as "
-            "unheard where their source counts others"
+        note += f"; {int((~counted).sum()):,} tracks have no count and are not in the share"
+        if (tracks.assumed_listens > tracks.listens).any():
+            note += " (taken as unheard where their source counts others)"
     kept = int(tracks.listens[counted & chosen].sum())
     return total, (kept / total if total else None), note
 
