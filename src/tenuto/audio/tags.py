@@ -17,6 +17,7 @@ from mutagen.mp4 import MP4
 from tenuto.audio import ogg
 from tenuto.audio.blocks import TouchedFile
 from tenuto.audio.formats import LOSSLESS_CODECS
+from tenuto.audio.riff import info_fields
 
 _ID3 = {
     "TIT2": "title", "TPE1": "artist", "TPE2": "albumartist", "TALB": "album", "TRCK": "tracknumber",
@@ -96,7 +97,7 @@ def _tags(parsed: Any, file: TouchedFile) -> Tags:
         bit_rate_bps=int(getattr(info, "bitrate", 0) or 0) or None,
         sample_rate_hz=int(getattr(info, "sample_rate", 0) or 0) or None,
         channels_count=int(getattr(info, "channels", 0) or 0) or None,
-        fields=_fields(parsed, file),
+        fields={**(info_fields(file) if codec == "pcm" else {}), **_fields(parsed, file)},
     )
 
 
