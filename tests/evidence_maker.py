@@ -41,7 +41,9 @@ class Said:
 
 def failed(said: Said) -> Said:
     """The same request, all of whose tries failed."""
-    return replace(said, body=b"<h1>Internal Server Error</h1>", media_type="text/html", outcome=FAILED, http_status=500)
+    return replace(
+        said, body=b"<h1>Internal Server Error</h1>", media_type="text/html", outcome=FAILED, http_status=500
+    )
 
 
 def missing(said: Said) -> Said:

@@ -1,13 +1,12 @@
 """`catalogue build` is a pure function of the evidence: same evidence, same bytes; an edition, once written, stays."""
 
-import os
 import shutil
 from datetime import date, timedelta
 
-import evidence_maker as made
 import pytest
-from support import make_archive, tenuto
 
+import evidence_maker as made
+from support import make_archive, tenuto
 from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import open_current
@@ -26,7 +25,9 @@ def _service(songs_count=12):
         for n in range(songs_count)
     ]  # fmt: skip
     return [
-        made.permission('licence = "CC-BY-SA-4.0"', 'track = "t03"\nmay_keep = false', 'track = "no such"\nmay_keep = true'),
+        made.permission(
+            'licence = "CC-BY-SA-4.0"', 'track = "t03"\nmay_keep = false', 'track = "no such"\nmay_keep = true'
+        ),
         made.listens([("t01", 900, "2026-02"), ("t02", 5, "2026-02-01"), ("gone", 7, "2026-02-01")]),
         made.artists(a1="Johann", a2="Clara", a3="Nobody\0 heard"),
         made.album("r1", songs[:5], year=1723, artistId="a1", artist="Johann"),
@@ -67,7 +68,7 @@ def test_build_gives_equal_bytes_when_answers_come_in_another_order_and_lie_in_m
     made.keep(plain, "shop", _service())
     made.keep(other, "shop", _service(), files="each", shuffled_by=seed)
     one, two = made.edition_of(plain), made.edition_of(other)
-    assert len(list(other.harvests("shop").glob("*/*.warc.gz"))) == len(_service())
+    assert len(list(other.harvests("shop").glob("*/*.warc.gz"))) > len(_service())
     assert made.sha256s(one.folder) == made.sha256s(two.folder)
 
 
@@ -180,7 +181,7 @@ def test_build_removes_what_an_interrupted_build_left(tmp_path):
     half.mkdir(parents=True)
     (half / "track.parquet").write_bytes(b"half")
     made.edition_of(layout)
-    assert sorted(os.listdir(layout.catalogue)) == sorted([name, "current"])
+    assert sorted(path.name for path in layout.catalogue.iterdir()) == sorted([name, "current"])
 
 
 def test_open_edition_refuses_a_format_that_it_does_not_know(tmp_path):

@@ -3,9 +3,11 @@
 import shutil
 from datetime import date, timedelta
 
-import evidence_maker as made
 import pytest
+
+import evidence_maker as made
 from support import make_archive
+from tenuto.evidence import read_records
 
 
 def _day(number):
@@ -19,8 +21,6 @@ def _albums(*names, **fields):
 
 def _damage(folder, key):
     """Flip a byte inside the one record of a harvest (kept with files="each") that answers `key`."""
-    from tenuto.evidence import read_records
-
     for file in folder.glob("*.warc.gz"):
         if any(record.answer and record.answer.request.key == key for record in read_records(file)):
             content = bytearray(file.read_bytes())
@@ -186,6 +186,30 @@ def test_damaged_older_harvest_raises_no_dead(tmp_path):
     assert {row["own_id"] for row in made.rows(edition, "tombstone")} == {"y", "z"}
 
 
+def test_damage_makes_an_edition_of_its_own_that_a_build_from_nothing_gives_again(tmp_path):
+    layout = make_archive(tmp_path)
+    x, y = _albums("x", "y")
+    made.keep(layout, "shop", [x, y], _day(0))
+    whole = made.edition_of(layout)
+    folder = made.keep(layout, "shop", [x, y], _day(5), files="each")
+    _damage(folder, y.key)
+    damaged = made.edition_of(layout)
+    sums = made.sha256s(damaged.folder)
+    assert damaged.info.edition != whole.info.edition
+    shutil.rmtree(layout.catalogue)
+    assert made.sha256s(made.edition_of(layout).folder) == sums
+
+
+def test_source_that_answered_nothing_stands_in_an_edition_of_its_own(tmp_path):
+    layout = make_archive(tmp_path)
+    made.keep(layout, "shop", _albums("x"))
+    alone = made.edition_of(layout)
+    made.keep(layout, "mute", [])
+    both = made.edition_of(layout)
+    assert set(both.info.sources) == {"mute", "shop"}
+    assert both.info.edition != alone.info.edition
+
+
 def test_source_that_was_not_harvested_again_stays_as_it_was(tmp_path):
     layout = make_archive(tmp_path)
     made.keep(layout, "east", _albums("e"), _day(0))
@@ -199,7 +223,9 @@ def test_source_that_was_not_harvested_again_stays_as_it_was(tmp_path):
 
 def test_newest_harvest_gives_the_fields_and_what_it_no_longer_says_is_gone(tmp_path):
     layout = make_archive(tmp_path)
-    made.keep(layout, "shop", [made.album("r", [made.song("x", title="Old", isrc=["DEAB12345678"])], year=1999)], _day(0))
+    made.keep(
+        layout, "shop", [made.album("r", [made.song("x", title="Old", isrc=["DEAB12345678"])], year=1999)], _day(0)
+    )
     made.keep(layout, "shop", [made.album("r", [made.song("x", title="New", isrc=None)])], _day(5))
     edition = made.edition_of(layout)
     assert (made.tracks(edition)["x"]["title"], made.tracks(edition)["x"]["isrc"]) == ("New", None)

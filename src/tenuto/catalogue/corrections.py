@@ -1,18 +1,39 @@
-"""Corrections by hand, applied last: each sets one field of one thing and stands in the `correction` table."""
+"""Corrections by hand, applied last: each sets one field of one thing and stands in the `correction` table.
+
+Of several for one field the last line of the last source (by name) holds; all stand in the table.
+"""
+
+from collections.abc import Callable
 
 import duckdb
 import pyarrow as pa
 
 from tenuto.model.findings import Finding
+from tenuto.sources import values
 
-FIELDS = {
-    "artist": ("name", "sort_name", "artist_id_musicbrainz", "isni"),
-    "release": ("title", "release_type", "label", "upc", "release_date", "copyright_c", "copyright_p",
-                "release_id_musicbrainz"),
-    "track": ("title", "disc_number", "track_number", "duration_ms", "is_explicit", "isrc", "licence_text",
-              "recording_id_musicbrainz"),
+
+def _words(value: str) -> str:
+    return value
+
+
+def _truth(value: str) -> bool | None:
+    return {"true": True, "false": False}.get(value.casefold())
+
+
+def _whole(low: int, high: int) -> Callable[[str], int | None]:
+    return lambda value: values.Values("").whole("", value, low, high)
+
+
+FIELDS: dict[str, dict[str, Callable[[str], object]]] = {
+    "artist": {"name": _words, "sort_name": _words, "artist_id_musicbrainz": values.mbid, "isni": _words},
+    "release": {"title": _words, "release_type": _words, "label": _words, "upc": values.upc,
+                "release_date": values.partial_date, "copyright_c": _words, "copyright_p": _words,
+                "release_id_musicbrainz": values.mbid},
+    "track": {"title": _words, "disc_number": _whole(0, 9999), "track_number": _whole(0, 99_999),
+              "duration_ms": _whole(1, values.DURATION_MAX_MS), "is_explicit": _truth, "isrc": values.isrc,
+              "licence_text": _words, "recording_id_musicbrainz": values.mbid},
 }  # fmt: skip
-"""What a correction may set; ids and counts of the source are not ours to change."""
+"""What a correction may set, and how its value is read; ids and counts of the source are not ours to change."""
 
 
 def apply_corrections(con: duckdb.DuckDBPyConnection) -> list[Finding]:
@@ -20,12 +41,12 @@ def apply_corrections(con: duckdb.DuckDBPyConnection) -> list[Finding]:
     findings = []
     wanted = con.execute("""
         SELECT corrected_source, kind, own_id, field, value, evidence_id, source FROM correction_seen WHERE is_live
-        ORDER BY source, evidence_id, corrected_source, kind, own_id, field, value""").fetchall()
+        ORDER BY source, evidence_id, ordinal""").fetchall()
     for row in wanted:
         problem = _apply(con, *row[:5])
         if problem:
             subject = f"{row[0]} {row[1]} {row[2]} {row[3]}"
-            findings.append(Finding(code="reference-missing", subject=subject, message=problem, source=row[6],
+            findings.append(Finding(code=problem[0], subject=subject, message=problem[1], source=row[6],
                                     evidence_id=row[5]))  # fmt: skip
     return findings
 
@@ -37,17 +58,16 @@ def correction_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
         FROM correction_seen WHERE is_live ORDER BY ALL""").to_arrow_table()
 
 
-def _apply(con: duckdb.DuckDBPyConnection, source: str, kind: str, own_id: str, field: str, value: str | None) -> str:
-    """Set one field; returns what is wrong, or nothing."""
-    if field not in FIELDS.get(kind, ()):
-        allowed = ", ".join(FIELDS.get(kind, ())) or f"nothing: kinds are {', '.join(FIELDS)}"
-        return f"a correction may set {allowed}"
-    found = con.execute(f"SELECT count(*) FROM {kind}_all WHERE source = ? AND {kind}_id = ? AND is_live",
-                        [source, own_id]).fetchall()[0][0]  # fmt: skip
-    if not found:
-        return "the source has no such thing"
-    try:
-        con.execute(f"UPDATE {kind}_all SET {field} = ? WHERE source = ? AND {kind}_id = ?", [value, source, own_id])
-    except duckdb.Error as error:
-        return str(error).splitlines()[0]
-    return ""
+def _apply(
+    con: duckdb.DuckDBPyConnection, source: str, kind: str, own_id: str, field: str, value: str | None
+) -> tuple[str, str] | None:
+    """Set one field; returns the code and sentence of what is wrong, or None."""
+    if field not in FIELDS.get(kind, {}):
+        allowed = ", ".join(FIELDS.get(kind, {})) or f"nothing: kinds are {', '.join(FIELDS)}"
+        return "value-odd", f"a correction may set {allowed}"
+    read = FIELDS[kind][field](value) if value is not None else None
+    if value is not None and read is None:
+        return "value-odd", f"{value[:80]!r} cannot be a {field}; it stays as the source says"
+    changed = con.execute(f"UPDATE {kind}_all SET {field} = ? WHERE source = ? AND {kind}_id = ? AND is_live",
+                          [read, source, own_id]).fetchall()[0][0]  # fmt: skip
+    return None if changed else ("reference-missing", "the source has no such thing")

@@ -1,12 +1,14 @@
 """The evidence that counts for an edition: of every distinct answer its first sighting, and whether it still holds.
 
-An answer holds while the newest finished harvest of its source has it, or could not say: its request failed there, or
-its evidence is damaged. Harvests that were not finished are left out.
+An answer holds while the newest finished harvest of its source has it, or could not say: its request failed there, an
+earlier page of its list failed, or the evidence is damaged. It must be so of every newer harvest: what one whole harvest
+did not show is gone, whatever happens to a later one. Harvests that were not finished are left out.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from tenuto.evidence import EvidenceRecord, HarvestManifest, finished_harvests, 
 from tenuto.model.answers import FAILED, OK, Answer
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
+
+_OFFSET = re.compile(r"(?i)offset=\d+")
+"""Where the keys of one list's pages differ."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,25 @@ class Effective:
     kind: str
     answer: Answer
     sighting: Sighting
+
+
+@dataclass(slots=True)
+class _Newer:
+    """What the harvests read so far, which are newer, leave open: None, while all of them are damaged, is everything."""
+
+    settled: set[str] = field(default_factory=set)
+    unsaid: set[str] | None = None
+
+    def leaves_open(self, key: str) -> bool:
+        """Whether no newer harvest tells what is there under this key."""
+        return key not in self.settled and (self.unsaid is None or key in self.unsaid or _list_of(key) in self.unsaid)
+
+    def add(self, answered: set[str], failed: set[str], *, is_whole: bool) -> None:
+        """Take over what one harvest says; one that is whole says also what is not there."""
+        if is_whole:
+            unsaid = {*failed, *(_list_of(key) for key in failed if _list_of(key) != key)}
+            self.unsaid = unsaid if self.unsaid is None else self.unsaid & unsaid
+        self.settled |= answered
 
 
 class EvidenceReader:
@@ -59,10 +83,19 @@ class EvidenceReader:
             yield from self._read_source(source, manifests)
 
     def digest(self) -> str:
-        """SHA-256 over the distinct answers: source, record id, first seen, whether it holds, sorted."""
+        """SHA-256 over all that an edition depends on: a line for each source, each distinct answer and each damage.
+
+        `source kind`; `source record-id first-seen 1` of an answer that holds, `… 0 last-seen harvest-number` of one that
+        does not; `source subject message` of damage; each group sorted (docs/format.md).
+        """
         digest = hashlib.sha256()
+        lines = [f"{source} {manifests[-1].kind}" for source, manifests in self.harvests.items()]
         for (source, uuid), sighting in sorted(self._sightings.items()):
-            digest.update(f"{source} {uuid} {sighting.first_seen.isoformat()} {sighting.is_live:d}\n".encode())
+            gone = "" if sighting.is_live else f" {sighting.last_seen.isoformat()} {sighting.newest}"
+            lines.append(f"{source} {uuid} {sighting.first_seen.isoformat()} {sighting.is_live:d}{gone}")
+        lines += [f"{found.source} {found.subject} {found.message}" for found in sorted(set(self.findings))]
+        for line in lines:
+            digest.update(f"{line}\n".encode())
         return digest.hexdigest()
 
     def newest(self) -> date:
@@ -74,27 +107,24 @@ class EvidenceReader:
         return not self._sightings
 
     def _read_source(self, source: str, manifests: list[HarvestManifest]) -> Iterator[Effective]:
-        answered: set[str] = set()
-        failed: set[str] = set()
-        damage_before = len(self.findings)
+        newer = _Newer()
         for number in range(len(manifests) - 1, -1, -1):
-            is_newest = number == len(manifests) - 1
-            is_newest_whole = len(self.findings) == damage_before
+            answered: set[str] = set()
+            failed: set[str] = set()
+            damage_before = len(self.findings)
             for record in self._records(source, manifests[number]):
                 answer = record.answer
                 if answer is None or record.uuid is None:
                     continue
                 key = answer.request.key
-                if is_newest:
-                    (failed if answer.outcome == FAILED else answered).add(key)
+                (failed if answer.outcome == FAILED else answered).add(key)
                 if answer.outcome != OK:
                     continue
-                is_live = is_newest or (key not in answered and (key in failed or not is_newest_whole))
-                if is_live:
-                    answered.add(key)
+                is_live = newer.leaves_open(key)
                 sighting = self._see(source, record, answer, len(manifests) - 1 if is_live else number, is_live=is_live)
                 if sighting is not None:
                     yield Effective(source, manifests[number].kind, answer, sighting)
+            newer.add(answered, failed, is_whole=len(self.findings) == damage_before)
 
     def _see(
         self, source: str, record: EvidenceRecord, answer: Answer, newest: int, *, is_live: bool
@@ -129,3 +159,8 @@ class EvidenceReader:
     def _damaged(self, source: str, subject: str, message: str, evidence_id: int = 0) -> None:
         self.findings.append(Finding(code="evidence-damaged", subject=subject, message=message, source=source,
                                      evidence_id=evidence_id))  # fmt: skip
+
+
+def _list_of(key: str) -> str:
+    """The list of which a request asks one page; the key itself where it is of none."""
+    return _OFFSET.sub("offset=", key)

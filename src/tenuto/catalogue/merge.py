@@ -1,7 +1,8 @@
 """Merging what was seen into tables: one row a thing, references as row numbers, a release's tracks together.
 
 Of each id, the records of the newest harvest that saw it count; among them the fullest gives each field first, ties
-by evidence id. All of it is SQL over Arrow columns, so nothing depends on the order in which evidence was read.
+by evidence id, then by place in the answer. All of it is SQL over Arrow columns, so nothing depends on the order in
+which evidence was read.
 """
 
 import duckdb
@@ -30,8 +31,8 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(_merged(con, kind))
     con.execute("""
         CREATE TABLE listens AS
-        SELECT source, track_id, arg_max(listens_count, (counted_on, evidence_id)) AS listens_count,
-               arg_max(listens_scope, (counted_on, evidence_id)) AS listens_scope,
+        SELECT source, track_id, arg_max(listens_count, (counted_on, evidence_id, ordinal)) AS listens_count,
+               arg_max(listens_scope, (counted_on, evidence_id, ordinal)) AS listens_scope,
                max(counted_on) AS counted_on
         FROM listens_seen WHERE is_live GROUP BY ALL""")
     con.execute("""
@@ -42,14 +43,16 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
 
 def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
     own = _OWN_IDS[kind]
-    stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", own}
+    stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", "ordinal", own}
     names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]
     fields = ", ".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}" for name in names)
+    if kind == "track":
+        fields += ", arg_min(first_seen, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on"
     return f"""
         CREATE TABLE {kind}_all AS
         WITH ranked AS (
             SELECT *, max(newest) OVER thing AS top,
-                   row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id) AS place
+                   row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id, ordinal) AS place
             FROM {kind}_seen WINDOW thing AS (PARTITION BY source, {own})
         ), dated AS (
             SELECT source, {own}, min(first_seen) AS first_seen, max(last_seen) AS last_seen
@@ -89,7 +92,8 @@ def number(con: duckdb.DuckDBPyConnection) -> None:
                    unnest(credit_roles) AS role, generate_subscripts(credit_artists, 1) AS position
             FROM track WHERE credit_artists IS NOT NULL
         )
-        SELECT named.*, artist_row FROM named LEFT JOIN artist USING (source, artist_id)""")
+        SELECT named.*, artist_row FROM named LEFT JOIN artist USING (source, artist_id)
+        WHERE position <= 65535""")
 
 
 def artist_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -122,7 +126,7 @@ def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
                CASE WHEN l.track_id IS NULL THEN track.listens_scope ELSE l.listens_scope END AS listens_scope,
                CASE WHEN l.track_id IS NOT NULL THEN (l.counted_on || CASE length(l.counted_on)
                         WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
-                    WHEN track.listens_count IS NOT NULL THEN track.first_seen END AS listens_on,
+                    ELSE track.counted_on END AS listens_on,
                coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank
         FROM track
         LEFT JOIN listens l USING (source, track_id)
@@ -132,7 +136,7 @@ def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def credit_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The `credit` table; positions count from 1 in the order in which the source names people."""
+    """The `credit` table; positions count from 1 in the order in which the source names people, 65,535 at most."""
     return con.sql("""
         SELECT track_row, (row_number() OVER (PARTITION BY track_row ORDER BY position))::USMALLINT AS position,
                artist_row, role
@@ -146,7 +150,7 @@ def offer_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def history_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The `history` table: each day on which a track was seen with other popularity or listens."""
+    """The `history` table: each day on which a track was seen with other popularity or listens than before."""
     return con.sql("""
         WITH seen AS (
             SELECT source, track_id, first_seen AS seen_on, popularity, listens_count, listens_scope FROM track_seen
@@ -155,8 +159,14 @@ def history_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
             SELECT source, track_id, (counted_on || CASE length(counted_on) WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE ''
                    END)::DATE, NULL, listens_count, listens_scope FROM listens_seen
         )
-        SELECT DISTINCT track_row, seen_on, seen.popularity, seen.listens_count, seen.listens_scope
-        FROM seen JOIN track USING (source, track_id) ORDER BY ALL""").to_arrow_table()
+        SELECT track_row, seen_on, seen.popularity, seen.listens_count, seen.listens_scope
+        FROM seen JOIN track USING (source, track_id)
+        WINDOW before AS (PARTITION BY track_row, seen.listens_scope
+                          ORDER BY seen_on, seen.popularity, seen.listens_count)
+        QUALIFY row_number() OVER before = 1
+             OR (seen.popularity, seen.listens_count) IS DISTINCT FROM
+                (lag(seen.popularity) OVER before, lag(seen.listens_count) OVER before)
+        ORDER BY ALL""").to_arrow_table()
 
 
 def tombstone_table(con: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -3,9 +3,9 @@
 One Arrow table for each kind of record. Texts are mended here, once for all connectors; a mended text is a finding.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -37,11 +37,17 @@ _TYPES: dict[str, pa.DataType] = {
     "tracks_count": pa.uint32(), "disc_number": pa.uint32(), "track_number": pa.uint32(), "duration_ms": pa.uint32(),
     "is_explicit": pa.bool_(), "listens_count": pa.uint64(), "listens_rank": pa.uint32(), "genres": _NAMES,
     "languages": _NAMES, "artist_ids": _NAMES, "credit_artists": _NAMES, "credit_roles": _NAMES, "offer": _OFFER,
+    **{field.name: field.type for field in _OFFER if field.type != pa.string()},
 }  # fmt: skip
 _STAMP = (
     ("source", pa.string()), ("newest", pa.int32()), ("is_live", pa.bool_()), ("first_seen", pa.date32()),
-    ("last_seen", pa.date32()), ("fullness", pa.int32()), ("evidence_id", pa.uint64()),
+    ("last_seen", pa.date32()), ("evidence_id", pa.uint64()),
 )  # fmt: skip
+_PLACE = (("sighting", pa.int32()), ("fullness", pa.int32()), ("ordinal", pa.int32()))
+_BATCH_ROWS = 50_000
+_IDS = frozenset({"artist_id", "release_id", "track_id", "own_id", "artist_ids", "credit_artists", "path", "fetch_id"})
+"""What names things stays to the letter: two files may differ in the normalisation of their names alone."""
+
 KINDS: dict[type, tuple[str, ...]] = {
     ArtistSeen: tuple(field.name for field in fields(ArtistSeen)),
     ReleaseSeen: tuple(field.name for field in fields(ReleaseSeen)),
@@ -53,21 +59,57 @@ KINDS: dict[type, tuple[str, ...]] = {
 }
 
 
+class _Batches:
+    """Records of one kind: those of late as lists, one a column, the others as Arrow already.
+
+    Of a record's stamp only the number of its sighting is kept: sightings go on changing while evidence is read.
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._readers = [_reader(name) for name in KINDS[kind]]
+        self._schema = pa.schema([*((name, _TYPES.get(name, pa.string())) for name in KINDS[kind]), *_PLACE])
+        self._batches: list[pa.RecordBatch] = []
+        self._pending: list[list[Any]] = [[] for _ in self._schema]
+
+    def add(self, item: Seen, sighting: int, ordinal: int, note: Callable[[str], None]) -> Any:
+        """Take over one record; returns its id."""
+        values = [read(item, note) for read in self._readers]
+        own_id = values[0]
+        values += (sighting, len(values) - values.count(None), ordinal)
+        for column, value in zip(self._pending, values, strict=True):
+            column.append(value)
+        if len(self._pending[0]) >= _BATCH_ROWS:
+            self._pack()
+        return own_id
+
+    def table(self) -> pa.Table:
+        """All that was added."""
+        self._pack()
+        return pa.Table.from_batches(self._batches, self._schema)
+
+    def _pack(self) -> None:
+        arrays = [pa.array(column, field.type) for column, field in zip(self._pending, self._schema, strict=True)]
+        self._batches.append(pa.record_batch(arrays, schema=self._schema))
+        for column in self._pending:
+            column.clear()
+
+
 class Rows:
     """Gathers records; `table` gives those of one kind once all evidence was read."""
 
     def __init__(self) -> None:
-        self._values: dict[type, list[tuple[Any, ...]]] = defaultdict(list)
-        self._stamps: dict[type, list[tuple[str, Sighting, int]]] = defaultdict(list)
+        self._batches = {kind: _Batches(kind) for kind in KINDS}
+        self._sightings: list[tuple[str, Sighting]] = []
         self._problems: list[tuple[str, Sighting, str, str, str]] = []
 
     def add(self, effective: Effective, seen: Iterable[Seen]) -> None:
         """Take over what one answer said."""
-        for item in seen:
+        self._sightings.append((effective.source, effective.sighting))
+        for ordinal, item in enumerate(seen):
             if isinstance(item, ProblemSeen):
                 self._problem(effective, item.code, item.subject, item.message)
             elif type(item) in KINDS:
-                self._record(effective, item)
+                self._record(effective, item, ordinal)
 
     def findings(self) -> list[Finding]:
         """What was wrong with answers that still hold."""
@@ -79,56 +121,70 @@ class Rows:
 
     def table(self, kind: type) -> pa.Table:
         """All records of a kind, with the stamp of their evidence."""
-        names = KINDS[kind]
-        columns = list(zip(*self._values[kind], strict=True)) or [()] * len(names)
-        arrays = [pa.array(column, _TYPES.get(name, pa.string())) for name, column in zip(names, columns, strict=True)]
-        stamps = [
-            (
-                source,
-                sighting.newest,
-                sighting.is_live,
-                sighting.first_seen,
-                sighting.last_seen,
-                fullness,
-                sighting.evidence_id,
-            )
-            for source, sighting, fullness in self._stamps[kind]
-        ]
-        stamped = list(zip(*stamps, strict=True)) or [()] * len(_STAMP)
-        arrays += [pa.array(column, type_) for (_, type_), column in zip(_STAMP, stamped, strict=True)]
-        return pa.table(arrays, names=[*names, *(name for name, _ in _STAMP)])
+        records = self._batches[kind].table()
+        stamps = pa.table(
+            {
+                name: pa.array(
+                    [source if name == "source" else getattr(sighting, name) for source, sighting in self._sightings],
+                    type_,
+                )
+                for name, type_ in _STAMP
+            }
+        )
+        stamped = stamps.take(records.column("sighting"))
+        for name, _ in _STAMP:
+            records = records.append_column(name, stamped.column(name))
+        return records.drop_columns("sighting")
 
-    def _record(self, effective: Effective, item: Seen) -> None:
+    def _record(self, effective: Effective, item: Seen, ordinal: int) -> None:
         mended: list[str] = []
-        values = tuple(_column(item, name, mended.append) for name in KINDS[type(item)])
-        self._values[type(item)].append(values)
-        fullness = sum(value is not None for value in values)
-        self._stamps[type(item)].append((effective.source, effective.sighting, fullness))
+        own_id = self._batches[type(item)].add(item, len(self._sightings) - 1, ordinal, mended.append)
         if mended:
-            self._problem(effective, "text-mended", str(values[0])[:200], f"read as {mended[0][:200]!r}")
+            self._problem(effective, "text-mended", str(own_id)[:200], f"read as {mended[0][:200]!r}")
 
     def _problem(self, effective: Effective, code: str, subject: str, message: str) -> None:
         self._problems.append((effective.source, effective.sighting, code, mend(subject)[0], mend(message)[0]))
 
 
-def _column(item: Any, name: str, note: Callable[[str], None]) -> Any:
-    """One value of a record as its column holds it: empty lists are None, texts are mended and noted."""
-    if name == "credit_artists":
-        return [_text(credit.artist_id, note) for credit in item.credits] or None
-    if name == "credit_roles":
-        return [_text(credit.role, note) for credit in item.credits] or None
-    value = getattr(item, name)
-    if isinstance(value, str):
-        return _text(value, note)
-    if isinstance(value, tuple):
-        return [_text(part, note) for part in value] or None
-    if isinstance(value, OfferSeen):
-        return {field.name: _plain(getattr(value, field.name), note) for field in fields(OfferSeen)}
-    return value
+_Reader = Callable[[Any, Callable[[str], None]], Any]
+"""Takes one value out of a record as its column holds it: empty lists are None, texts are mended and noted."""
 
 
-def _plain(value: Any, note: Callable[[str], None]) -> Any:
-    return _text(value, note) if isinstance(value, str) else value
+def _reader(name: str) -> _Reader:
+    if name in _OF_CREDITS:
+        field, read = _OF_CREDITS[name]
+        return lambda item, note: [read(getattr(credit, field), note) for credit in item.credits] or None
+    get = attrgetter(name)
+    if name == "offer":
+        return lambda item, note: _offer(get(item), note)
+    if _TYPES.get(name) == _NAMES:
+        read = _identity if name in _IDS else _text
+        return lambda item, note: [read(part, note) for part in get(item)] or None
+    if name in _TYPES:
+        return lambda item, _note: get(item)
+    return _text_reader(get, _identity if name in _IDS else _text)
+
+
+def _text_reader(get: Callable[[Any], Any], read: Callable[[str, Callable[[str], None]], str]) -> _Reader:
+    def taken(item: Any, note: Callable[[str], None]) -> str | None:
+        value = get(item)
+        return None if value is None else read(value, note)
+
+    return taken
+
+
+def _offer(offer: OfferSeen | None, note: Callable[[str], None]) -> dict[str, Any] | None:
+    return None if offer is None else {name: read(offer, note) for name, read in _OFFER_READERS}
+
+
+def _identity(text: str, note: Callable[[str], None]) -> str:
+    """An id or path to the letter; lone surrogates, which no table can hold, are written out."""
+    if text.isascii():
+        return text
+    kept = text.encode("utf-8", "backslashreplace").decode()
+    if kept != text:
+        note(kept)
+    return kept
 
 
 def _text(text: str, note: Callable[[str], None]) -> str:
@@ -138,3 +194,7 @@ def _text(text: str, note: Callable[[str], None]) -> str:
     if is_mended:
         note(kept)
     return kept
+
+
+_OF_CREDITS = {"credit_artists": ("artist_id", _identity), "credit_roles": ("role", _text)}
+_OFFER_READERS = [(field.name, _reader(field.name)) for field in fields(OfferSeen)]

@@ -61,7 +61,8 @@ class Statements:
     def __init__(self, rights: dict[str, SourceRights]) -> None:
         self._rights = rights
         self._rows: dict[Statement, int] = {}
-        self._unknown: dict[tuple[str, str, str], list[TrackFacts]] = defaultdict(list)
+        self._unknown: dict[tuple[str, str, str], tuple[TrackFacts, int]] = {}
+        self._grants: dict[tuple[str, int], Statement] = {}
         self._conflicts: list[Finding] = []
         self._used: dict[str, set[int]] = defaultdict(set)
 
@@ -99,10 +100,10 @@ class Statements:
         """Licences that nobody here knows, statements that disagree, grants that fit nothing."""
         unknown = [
             Finding(code="licence-unknown", subject=text[:200], source=source,
-                    message=f"{basis.replace('_', ' ')} of {len(tracks):,} tracks, the first {tracks[0].track_id}; "
+                    message=f"{basis.replace('_', ' ')} of {count:,} tracks, the first {first.track_id}; "
                             "they stay dark unless a permission says otherwise",
-                    evidence_id=tracks[0].evidence_id)
-            for (source, basis, text), tracks in self._unknown.items()
+                    evidence_id=first.evidence_id)
+            for (source, basis, text), (first, count) in self._unknown.items()
         ]  # fmt: skip
         return [*unknown, *self._conflicts, *self._unmatched()]
 
@@ -121,12 +122,16 @@ class Statements:
         number = grant_for(
             rights.permission, track=track.track_id, path=track.path, release=track.release, artists=track.artists
         )
-        if number is not None:
-            self._used[track.source].add(number)
-            statement = rights.permission.grant[number].statement(rights.permission_evidence_id)
-            if statement.licence_text and statement.licence is None:
-                self._unknown[(track.source, "permission", statement.licence_text)].append(track)
-            yield statement
+        if number is None:
+            return
+        self._used[track.source].add(number)
+        if (track.source, number) not in self._grants:
+            granted = rights.permission.grant[number].statement(rights.permission_evidence_id)
+            self._grants[(track.source, number)] = granted
+        statement = self._grants[(track.source, number)]
+        if statement.licence_text and statement.licence is None:
+            self._not_known(track, "permission", statement.licence_text)
+        yield statement
 
     def _copyright(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
         path = track.path or ""
@@ -139,11 +144,13 @@ class Statements:
             yield self._read("dep5", stanza.licence, track, stanza.holders, evidence_id)
 
     def _licence_file(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
+        if not rights.licence_files:
+            return
         for folder in (str(parent) for parent in PurePosixPath(track.path or "").parents):
             if folder in rights.licence_files:
                 licence, path, evidence_id = rights.licence_files[folder]
                 if licence is None:
-                    self._unknown[(track.source, "licence_file", path)].append(track)
+                    self._not_known(track, "licence_file", path)
                     return
                 yield _statement("licence_file", licence, path, "", evidence_id)
                 return
@@ -151,8 +158,12 @@ class Statements:
     def _read(self, basis: str, text: str, track: TrackFacts, attribution: str, evidence_id: int) -> Statement:
         licence = read_licence(text)
         if licence is None:
-            self._unknown[(track.source, basis, text)].append(track)
+            self._not_known(track, basis, text)
         return _statement(basis, licence, text, attribution, evidence_id)
+
+    def _not_known(self, track: TrackFacts, basis: str, text: str) -> None:
+        first, count = self._unknown.get((track.source, basis, text), (track, 0))
+        self._unknown[(track.source, basis, text)] = (first, count + 1)
 
     def _unmatched(self) -> list[Finding]:
         findings = []

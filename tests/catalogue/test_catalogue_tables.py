@@ -1,0 +1,116 @@
+"""The tables as they lie on the disk: their schemas, row numbers, digests; and that a stranger's tool reads them."""
+
+import hashlib
+import json
+from datetime import timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import evidence_maker as made
+from support import make_archive
+from tenuto.catalogue.edition import canonical_digest
+from tenuto.evidence import read_records
+from tenuto.model.tables import TABLES
+
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory):
+    """An edition with rows in every table, awkward ones among them."""
+    layout = make_archive(tmp_path_factory.mktemp("tables"))
+    songs = [made.song(f"t{n}", title=f'Ä "{n}" \\ \u2028 \U0001f3b5', playCount=n, genres=[{"name": "A"}, {"name": "B"}],
+                       artists=[{"id": "a1", "name": "Jo\nhann"}], albumId="r1", isrc=["DEAB12345678"])
+             for n in range(20)]  # fmt: skip
+    permission = made.permission('licence = "CC-BY-SA-4.0"\nuntil = 2030-12-31\nterritories = ["DE", "AT"]')
+    both = [permission, made.album("r1", songs, year=1723), made.listens([("t1", 2**53, "2026")])]
+    made.keep(layout, "shop", [*both, made.search([*songs, made.song("gone", albumId="nowhere")])])
+    made.keep(layout, "shop", [*both, made.search(songs)], made.DAY + timedelta(days=2))
+    made.keep(layout, "hand", [made.corrections(("shop", "track", "t1", "title", "By hand"),
+                                                ("shop", "track", "t9x", "title", "?"))], kind="corrections")  # fmt: skip
+    return made.edition_of(layout)
+
+
+def _independent_digest(file):
+    """As docs/format.md says: rows as JSON arrays in column order, one a line, sorted, SHA-256 over the lines."""
+    lines = sorted(
+        json.dumps(
+            list(row.values()), separators=(",", ":"), ensure_ascii=False, default=lambda day: day.isoformat()
+        ).encode()
+        for row in pq.read_table(file).to_pylist()
+    )
+    return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_has_exactly_the_schema_of_the_model_and_rows(edition, name):
+    table = pq.read_table(edition.table(name))
+    assert table.schema.remove_metadata().equals(TABLES[name])
+    assert table.num_rows == edition.info.tables[name].rows > 0
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_is_what_edition_json_says_of_its_file(edition, name):
+    content, info = edition.table(name).read_bytes(), edition.info.tables[name]
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (info.bytes, info.sha256)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_canonical_digest_is_the_documented_one_recomputed_without_our_code(edition, name):
+    assert edition.info.tables[name].canonical_sha256 == _independent_digest(edition.table(name))
+
+
+def test_canonical_digest_does_not_depend_on_the_order_of_rows_or_on_chunks():
+    table = pa.table({"a": pa.array([3, 1, 2], pa.uint32()), "b": ["x", None, "y"], "c": [["p"], [], None]})
+    turned = pa.concat_tables([table.slice(2), table.slice(0, 2)])
+    assert canonical_digest(table) == canonical_digest(turned)
+    assert canonical_digest(table) != canonical_digest(table.slice(1))
+    assert canonical_digest(table) != canonical_digest(table.select(["b", "a", "c"]))
+
+
+@pytest.mark.parametrize("name", ["artist", "release", "track", "statement"])
+def test_row_numbers_are_0_to_n_in_order(edition, name):
+    numbers = [row[f"{name}_row"] for row in made.rows(edition, name)]
+    assert numbers == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize(("name", "column", "other"), [
+    ("track", "release_row", "release"), ("credit", "track_row", "track"), ("credit", "artist_row", "artist"),
+    ("offer", "track_row", "track"), ("history", "track_row", "track")])  # fmt: skip
+def test_row_numbers_point_into_their_table(edition, name, column, other):
+    used = {row[column] for row in made.rows(edition, name)} - {None}
+    assert used
+    assert max(used) < edition.info.tables[other].rows
+
+
+def test_duckdb_reads_and_joins_the_tables_in_place(edition):
+    with duckdb.connect() as con:
+        found = con.execute(f"""
+            SELECT track.title, artist.name, release.title, licence_text
+            FROM '{edition.table("track")}' track JOIN '{edition.table("credit")}' USING (track_row)
+            JOIN '{edition.table("artist")}' artist USING (artist_row)
+            JOIN '{edition.table("release")}' release ON release.release_row = track.release_row
+            JOIN '{edition.table("statement")}' ON statement_row = statement_rows[1] WHERE track_id = 't1'""").fetchall()
+        for name, info in edition.info.tables.items():
+            assert con.execute(f"SELECT count(*) FROM '{edition.table(name)}'").fetchall() == [(info.rows,)]
+    assert found == [("By hand", "Jo\nhann", "Album r1", "CC-BY-SA-4.0")]
+
+
+def test_edition_json_counts_what_is_in_the_tables(edition):
+    said = json.loads((edition.folder / "edition.json").read_bytes())
+    assert said["licences"] == {"CC-BY-SA-4.0": 20}
+    assert said["sources"] == {"shop": {"kind": "subsonic", "tracks": 20, "tombstones": 1},
+                               "hand": {"kind": "corrections", "tracks": 0, "tombstones": 0}}  # fmt: skip
+    codes = [row["code"] for row in made.rows(edition, "finding")]
+    assert said["findings"] == {code: codes.count(code) for code in sorted(set(codes))}
+    assert said["format"] == "tenuto-edition-1"
+
+
+def test_every_evidence_id_of_an_edition_is_that_of_a_record_in_the_evidence(edition):
+    files = (edition.folder.parents[1] / "evidence").glob("*/*/*.warc.gz")
+    known = {record.evidence_id for file in files for record in read_records(file)}
+    for name in TABLES:
+        if "evidence_id" in TABLES[name].names:
+            assert {row["evidence_id"] for row in made.rows(edition, name)} <= known | {0}
+    assert 0 not in {row["evidence_id"] for name in ("track", "artist", "release") for row in made.rows(edition, name)}
