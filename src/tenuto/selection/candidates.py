@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+SCOPE_OF_ALL = "service"
 UNKNOWN = -1
 """Stands for null in integer columns."""
 
@@ -24,8 +25,9 @@ UNKNOWN = -1
 class Candidates:
     """Columns of equal length; -1 (integers) is unknown, `lossless` is 1, 0 or -1, releases without one are -1.
 
-    `assumed_listens` are `listens`, but 0 where a source that counts has no count for a track: servers and exports
-    leave out what was never heard. It decides bands and order, and is in no share of listens.
+    `assumed_listens` are `listens`, but 0 where an operator's list counts other tracks of the source: exports leave out
+    what was never heard. It decides bands and order, and is in no share of listens. One account's own counts tell
+    nothing of what it has not played.
     """
 
     table: pa.Table
@@ -67,7 +69,7 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
         lossless=_ints(table, "is_lossless"),
         popularity=_ints(table, "popularity"),
         listens=listens,
-        assumed_listens=_assumed(listens, table.column("source").to_pylist()),
+        assumed_listens=_assumed(table, listens),
         rank=_ints(table, "listens_rank"),
         is_offered=np.array(table.column("is_offered").to_pylist(), dtype=np.bool_),
         may_keep=np.array([keep.is_allowed for keep, _ in decisions], dtype=np.bool_),
@@ -82,8 +84,9 @@ def _ints(table: pa.Table, name: str) -> Ints:
     return array
 
 
-def _assumed(listens: Ints, sources: list[str]) -> Ints:
-    counting = {source for source, count in zip(sources, listens, strict=True) if count >= 0}
+def _assumed(table: pa.Table, listens: Ints) -> Ints:
+    sources, scopes = table.column("source").to_pylist(), table.column("listens_scope").to_pylist()
+    counting = {source for source, scope in zip(sources, scopes, strict=True) if scope == SCOPE_OF_ALL}
     is_counted = np.array([source in counting for source in sources], dtype=np.bool_)
     return np.where((listens < 0) & is_counted, 0, listens)
 

@@ -8,6 +8,7 @@ from tenuto.selection.candidates import Bools, Floats, Ints
 def fill(value: Floats, size: Ints, may: Bools, budget_bytes: int) -> tuple[Bools, float]:
     """Which to take, and the linear optimum (its value), which no choice can exceed.
 
+    Sizes are at least 1 where `may` holds.
     Rows are in order of id, so ties go to the lower id. What does not fit is passed over and the filling goes on, so
     the gap to the optimum is less than one item's value.
     """

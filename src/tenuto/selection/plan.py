@@ -78,7 +78,7 @@ def make_plan(layout: Layout, settings: Settings, edition: Edition, budget: str 
     folder = layout.plan(name)
     remove_leftovers(layout.plans)
     if not (folder / PLAN_NAME).exists():
-        number = 1 + sum(1 for _ in layout.plans.glob(f"*/{PLAN_NAME}"))
+        number = 1 + max((load_plan(file.parent).number for file in layout.plans.glob(f"*/{PLAN_NAME}")), default=0)
         tracks = load_candidates(edition, settings.archive.territory, edition.info.newest_evidence)
         base = _budget_bytes(str(policy["budget"]), tracks)
         choice = choose(tracks, settings.selection, base)

@@ -14,9 +14,10 @@ _FALLBACK_DURATION_S = 210.0
 
 def weights(tracks: Candidates) -> Floats:
     """How much each track is heard, as far as its source tells."""
-    ranked = np.where(tracks.rank > 0, 1.0 / np.maximum(tracks.rank, 1), 1.0)
+    silent = np.where(tracks.assumed_listens == 0, 0.0, 1.0)
+    ranked = np.where(tracks.rank > 0, 1.0 / np.maximum(tracks.rank, 1), silent)
     popular = np.where(tracks.popularity >= 0, tracks.popularity.astype(np.float64), ranked)
-    return np.where(tracks.assumed_listens >= 0, tracks.assumed_listens.astype(np.float64), popular)
+    return np.where(tracks.listens >= 0, tracks.listens.astype(np.float64), popular)
 
 
 def durations_s(tracks: Candidates) -> Floats:
