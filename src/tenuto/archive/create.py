@@ -9,7 +9,7 @@ from tenuto.archive.layout import SETTINGS_NAME, Layout
 from tenuto.archive.settings import ArchiveSettings
 from tenuto.archive.template import settings_text
 from tenuto.model.documents import validate
-from tenuto.model.errors import UsageError
+from tenuto.model.errors import SettingsError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,10 @@ class Created:
 
 def create(folder: Path, name: str, contact: str, keys_folder: Path | None, environment: dict[str, str]) -> Created:
     """Make an archive in `folder`; refuses where one is, and keys that would lie inside it."""
-    who = validate(ArchiveSettings, {"name": name, "contact": contact}, "tenuto init")
+    try:
+        who = validate(ArchiveSettings, {"name": name, "contact": contact}, "the command line")
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
     layout = Layout(folder.expanduser().absolute())
     if layout.settings.exists():
         raise UsageError(f"{folder} is an archive already ({SETTINGS_NAME} exists); nothing was changed")

@@ -29,7 +29,7 @@ def default_keys_folder(archive_name: str, environment: dict[str, str]) -> Path:
 
 
 def make_keys(folder: Path) -> PublicKeys:
-    """Make both secrets in `folder` (mode 0700, files 0600); refuses to touch ones that exist."""
+    """Make both secrets in `folder` (files 0600; the folder 0700 where it is new or empty); refuses to touch ones that exist."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 -- heavy, and only `init` makes keys
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from pyrage import x25519  # noqa: PLC0415
@@ -41,7 +41,10 @@ def make_keys(folder: Path) -> PublicKeys:
                 "Choose another folder with --keys DIR, or another --name"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    if not any(
+        folder.iterdir()
+    ):  # a folder that holds other things (a home, /tmp) keeps its mode: the files are private
+        folder.chmod(0o700)
     signing = Ed25519PrivateKey.generate()
     pem = signing.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

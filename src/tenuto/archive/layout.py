@@ -1,12 +1,13 @@
 """Where things lie in an archive (design, section 4); the only place that joins these names."""
 
-import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tenuto.model.errors import SettingsError, UsageError
 
 SETTINGS_NAME = "tenuto.toml"
+_ONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ class Layout:
 def read_pointer(file: Path) -> str | None:
     """The one name in a pointer file such as `catalogue/current`, or None where there is none."""
     try:
-        name = file.read_text(encoding="utf-8").strip()
+        name = file.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
-    if not name or os.sep in name or name.startswith("."):
+    if not _ONE_NAME.fullmatch(name):
         raise SettingsError(f"{file} should hold one name, it holds {name!r}; delete it and build again")
     return name

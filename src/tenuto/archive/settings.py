@@ -1,12 +1,13 @@
 """tenuto.toml, read once into one frozen value; all its mistakes are reported together."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tenuto.model.documents import Document, load_toml, validate
+from tenuto.model.documents import Document, load_toml, read_text, validate
 from tenuto.model.ids import SOURCE_NAME
 from tenuto.model.units import parse_bytes, parse_share
 
@@ -21,8 +22,8 @@ def _name(text: str) -> str:
 
 
 def _tier(text: str) -> str:
-    kind, _, rate = text.partition("-")
-    if text in {"original", "none"} or (kind == "opus" and rate.isdigit() and 6 <= int(rate) <= 510):  # noqa: PLR2004
+    opus = re.fullmatch(r"opus-([1-9][0-9]{0,2})", text)
+    if text in {"original", "none"} or (opus and 6 <= int(opus[1]) <= 510):  # noqa: PLR2004
         return text
     raise ValueError("a tier is original, none, or opus-N with N kbit/s from 6 to 510 (RFC 7845)")
 
@@ -145,7 +146,7 @@ OptionCheck = Callable[[str, str, dict[str, Any]], tuple[str, ...]]
 
 def load_settings(path: Path, check_options: OptionCheck = lambda _kind, _location, _options: ()) -> Settings:
     """The settings; raises SettingsError with every mistake, those in sources' options among them."""
-    return parse_settings(path.read_text(encoding="utf-8"), path.name, check_options)
+    return parse_settings(read_text(path), path.name, check_options)
 
 
 def parse_settings(text: str, name: str, check_options: OptionCheck = lambda *_: ()) -> Settings:

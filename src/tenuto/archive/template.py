@@ -1,5 +1,7 @@
 """The tenuto.toml that `init` writes, and edits of it that keep what the operator wrote."""
 
+import re
+import tomllib
 from typing import Any
 
 import tomlkit
@@ -64,18 +66,58 @@ def settings_text(name: str, contact: str, folder: str, keys: PublicKeys) -> str
 
 def with_source(text: str, name: str, values: dict[str, Any]) -> str:
     """The settings with `[sources.NAME]` added or replaced; comments elsewhere stay."""
-    document = tomlkit.parse(text)
-    sources = document.setdefault("sources", tomlkit.table(is_super_table=True))
-    table = tomlkit.table()
-    for key, value in values.items():
-        if value is not None and value != {}:
-            table[key] = value
-    sources[name] = table
-    return tomlkit.dumps(document)
+    table = {key: value for key, value in values.items() if value is not None and value != {}}
+    lines = text.splitlines(keepends=True)
+    taken = _lines_of(lines, name)
+    block = tomlkit.dumps({"sources": {name: table}})
+    if taken:
+        before, after = lines[: taken.start], lines[taken.stop :]
+    else:
+        before, after = [text.rstrip("\n"), "\n\n"], []
+    wanted = tomllib.loads(text)
+    wanted.setdefault("sources", {})[name] = table
+    edited = "".join([*before, block, *after])
+    return edited if _says(edited, wanted) else _edit_tree(text, name, table)
 
 
 def without_source(text: str, name: str) -> str:
-    """The settings without `[sources.NAME]`; raises KeyError where it is not there."""
+    """The settings without `[sources.NAME]`; raises KeyError where it is not there. Comments elsewhere stay."""
+    wanted = tomllib.loads(text)
+    del wanted["sources"][name]
+    lines = text.splitlines(keepends=True)
+    taken = _lines_of(lines, name)
+    edited = "".join([*lines[: taken.start], *lines[taken.stop :]])
+    return edited if _says(edited, wanted) else _edit_tree(text, name, None)
+
+
+def _lines_of(lines: list[str], name: str) -> range:
+    """The lines of a source's tables, from the first header to the last setting; what comments follow are the next one's."""
+    header = re.compile(rf"\s*\[\s*sources\s*\.\s*[\"']?{re.escape(name)}[\"']?\s*[.\]]")
+    first = next((number for number, line in enumerate(lines) if header.match(line)), 0)
+    end = first
+    for number, line in enumerate(lines[first:], first):
+        if line.lstrip().startswith("[") and not header.match(line):
+            break
+        if line.strip() and not line.lstrip().startswith("#"):
+            end = number + 1
+    return range(first, end if lines and header.match(lines[first]) else first)
+
+
+def _says(text: str, wanted: dict[str, Any]) -> bool:
+    """Whether an edited text means what it should: tables may be written in ways that lines do not show."""
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return {**said, "sources": said.get("sources", {})} == {**wanted, "sources": wanted.get("sources", {})}
+
+
+def _edit_tree(text: str, name: str, table: dict[str, Any] | None) -> str:
+    """The edit by the parsed tree: right for every way of writing tables, but it drops comments before the next one."""
     document = tomlkit.parse(text)
-    del document["sources"][name]
+    sources: Any = document.setdefault("sources", tomlkit.table(is_super_table=True))
+    if table is None:
+        del sources[name]
+    else:
+        sources[name] = table
     return tomlkit.dumps(document)

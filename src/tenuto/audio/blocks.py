@@ -51,6 +51,10 @@ class TouchedFile(io.RawIOBase):
         self._place += len(content)
         return content
 
+    def read_at(self, place: int, size: int) -> bytes:
+        """Bytes of a place, without moving."""
+        return self._bytes_at(place, max(0, min(size, self.size - place)))
+
     def touched(self, gap: int = 64) -> list[tuple[int, int]]:
         """The ranges `[first, end)` read so far, in order, neighbours closer than `gap` bytes joined."""
         joined: list[tuple[int, int]] = []

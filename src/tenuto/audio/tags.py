@@ -16,7 +16,7 @@ from mutagen.mp4 import MP4
 
 from tenuto.audio import ogg
 from tenuto.audio.blocks import TouchedFile
-from tenuto.audio.formats import LOSSLESS_CODECS
+from tenuto.audio.formats import LOSSLESS_CODECS, sniff
 from tenuto.audio.riff import info_fields
 
 _ID3 = {
@@ -45,6 +45,13 @@ _PLAIN = {
 _WAVE_PCM = frozenset({1, 3, 0xFFFE})
 """Format tags of RIFF/WAVE that hold PCM: integer, float, extensible (RFC 2361)."""
 _OGG_CODECS = frozenset({"vorbis", "opus", "speex"})
+_SUFFIXES = {"flac": "flac", "ogg": "ogg", "wav": "wav", "aiff": "aiff", "mp4": "m4a", "wavpack": "wv", "ape": "ape",
+             "musepack": "mpc", "dsf": "dsf"}  # fmt: skip
+"""What a container is named like; an ID3 tag stands before several kinds, of which the name then says which."""
+
+_PICTURES = frozenset({"metadata_block_picture", "coverart", "coverartmime"})
+"""Vorbis comments that hold a picture in base64: no text, and megabytes of it."""
+
 _FREEFORM = "----:com.apple.iTunes:"
 _MUSICBRAINZ_OWNER = "UFID:http://musicbrainz.org"
 
@@ -75,13 +82,23 @@ class Tags:
 def read_tags(file: TouchedFile) -> Tags | None:
     """The tags of an open file (it needs `read`, `seek`, `tell` and `name`), or None where it is not known as audio.
 
-    A file that is known but cannot be parsed has `problem` and no fields.
+    What its first bytes announce goes before its name. A file that is known but cannot be parsed has `problem` and no
+    fields.
     """
+    file.seek(0)
+    container = sniff(file.read(16))
+    file.seek(0)
+    name = file.name
     try:
+        file.name = f"x.{_SUFFIXES[container]}" if container in _SUFFIXES else name
         parsed = mutagen.File(file)
         return None if parsed is None or parsed.info is None else _tags(parsed, file)
     except Exception as error:  # noqa: BLE001 -- a plug-in call on hostile bytes: it raises whatever its parsers raise
+        if container is None:
+            return None
         return Tags(codec="unknown", is_lossless=False, mime="application/octet-stream", problem=_first_line(error))
+    finally:
+        file.name = name
 
 
 def _tags(parsed: Any, file: TouchedFile) -> Tags:
@@ -133,6 +150,8 @@ def _fields(parsed: Any, file: TouchedFile) -> dict[str, tuple[str, ...]]:
         pairs = ((_plain(key), _texts(value)) for key, value in _items(tags))
     fields: dict[str, tuple[str, ...]] = {}
     for name, values in pairs:
+        if name in _PICTURES:
+            continue
         fields[name] = fields.get(name, ()) + tuple(value for value in values if value not in fields.get(name, ()))
     return fields
 

@@ -9,6 +9,8 @@ import struct
 from tenuto.audio.blocks import TouchedFile
 from tenuto.audio.ogg import last_page
 
+_ID3_HEADER = 10
+
 
 def find_truncation(file: TouchedFile, size: int) -> str | None:
     """A sentence that says how the file is cut off, or None where nothing shows it."""
@@ -60,8 +62,12 @@ def _mp4(file: TouchedFile, size: int) -> str | None:
 
 def _mp3(file: TouchedFile, head: bytes, size: int) -> str | None:
     start = 0
+    if head[:3] == b"ID3" and len(head) < _ID3_HEADER:
+        return "its header is cut off"
     if head[:3] == b"ID3":
-        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        start = _ID3_HEADER + sum(
+            (byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True)
+        )
     file.seek(start)
     frame = file.read(256)
     place = max(frame.find(b"Xing"), frame.find(b"Info"))

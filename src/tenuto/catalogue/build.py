@@ -6,6 +6,7 @@ It reads no clock, no network, no settings and no older edition; the same eviden
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -45,7 +46,7 @@ def build(layout: Layout, progress: Progress) -> Built:
     name = f"{reader.newest().isoformat()}-{short_digest([FORMAT, digest])}"
     is_new = not layout.edition(name).exists()
     progress.begin(f"merge into {name}")
-    tables, findings = _tables(rows, permissions)
+    tables, findings = _tables(rows, permissions, layout.state / "duckdb")
     findings += [*reader.findings, *rows.findings()]
     tables["finding"] = _finding_table(findings)
     about = {
@@ -76,8 +77,10 @@ def _parsed(effective: Effective) -> Iterator:  # type: ignore[type-arg]
     return parse(effective.kind, effective.answer)
 
 
-def _tables(rows: Rows, permissions: dict[str, tuple[str, int]]) -> tuple[dict[str, pa.Table], list[Finding]]:
-    with duckdb.connect(config={"threads": 2}) as con:
+def _tables(
+    rows: Rows, permissions: dict[str, tuple[str, int]], spill: Path
+) -> tuple[dict[str, pa.Table], list[Finding]]:
+    with duckdb.connect(config={"threads": 2, "temp_directory": str(spill)}) as con:
         merge.load(con, rows)
         merge.merge(con)
         findings = corrections.apply_corrections(con)

@@ -16,6 +16,7 @@ from tenuto.evidence import EvidenceRecord, HarvestManifest, finished_harvests, 
 from tenuto.model.answers import FAILED, OK, Answer
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
+from tenuto.sources import OPERATOR
 
 _OFFSET = re.compile(r"(?i)offset=\d+")
 """Where the keys of one list's pages differ."""
@@ -51,7 +52,7 @@ class _Newer:
 
     def leaves_open(self, key: str) -> bool:
         """Whether no newer harvest tells what is there under this key."""
-        return key not in self.settled and (self.unsaid is None or key in self.unsaid or _list_of(key) in self.unsaid)
+        return key not in self.settled and (self.unsaid is None or any(name in self.unsaid for name in _covering(key)))
 
     def add(self, answered: set[str], failed: set[str], *, is_whole: bool) -> None:
         """Take over what one harvest says; one that is whole says also what is not there."""
@@ -120,7 +121,8 @@ class EvidenceReader:
                 (failed if answer.outcome == FAILED else answered).add(key)
                 if answer.outcome != OK:
                     continue
-                is_live = newer.leaves_open(key)
+                is_newest = number == len(manifests) - 1
+                is_live = newer.leaves_open(key) and (is_newest or not key.startswith(OPERATOR))
                 sighting = self._see(source, record, answer, len(manifests) - 1 if is_live else number, is_live=is_live)
                 if sighting is not None:
                     yield Effective(source, manifests[number].kind, answer, sighting)
@@ -159,6 +161,14 @@ class EvidenceReader:
     def _damaged(self, source: str, subject: str, message: str, evidence_id: int = 0) -> None:
         self.findings.append(Finding(code="evidence-damaged", subject=subject, message=message, source=source,
                                      evidence_id=evidence_id))  # fmt: skip
+
+
+def _covering(key: str) -> Iterator[str]:
+    """The requests whose failure leaves this one open: itself, its list, the folders above it (`audio/a/b/`)."""
+    yield key
+    yield _list_of(key)
+    parts = key.split("/")
+    yield from ("/".join(parts[:end]) + "/" for end in range(2, len(parts)))
 
 
 def _list_of(key: str) -> str:

@@ -18,6 +18,7 @@ app = App(
     help_epilogue="Exit codes: 0 ok, 1 bug, 2 usage, 3 settings, 4 missing tool, 5 source, 6 rights, 7 integrity, "
     "8 archive in use, 9 done with failed items, 130 stopped.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # `_run` says what it means
 )
 source = App(name="source", help="Add, list, test and remove sources; read a permission.")
 catalogue = App(name="catalogue", help="Build editions of the catalogue from evidence, and look at them.")
@@ -51,6 +52,7 @@ def main(words: list[str] | None = None) -> NoReturn:
 def _run(words: list[str] | None) -> int:
     try:
         code = app(words, exit_on_error=False)
+        sys.stdout.flush()
     except CycloptsError:
         return 2
     except TenutoError as error:

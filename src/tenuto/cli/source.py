@@ -42,22 +42,23 @@ def add(
     from tenuto.archive import write_durably
     from tenuto.archive.settings import parse_settings
     from tenuto.archive.template import with_source
+    from tenuto.model.documents import read_text
     from tenuto.rights import parse_permission
     from tenuto.sources import check_options
 
     options = _options(option)
     values: dict[str, Any] = {
         "kind": kind,
-        "location": location if "://" in location else str(Path(location).expanduser().absolute()),
+        "location": _location(kind, location),
         "permission": _operator_file(permission),
         "rate_per_s": rate_per_s,
         "credentials": _operator_file(credentials),
         "options": options,
     }
     if permission is not None:
-        parse_permission(permission.read_text(encoding="utf-8"), permission.name)
+        parse_permission(read_text(Path(values["permission"])), permission.name)
     with working(archive, "source add") as (layout, _):
-        text = with_source(layout.settings.read_text(encoding="utf-8"), name, values)
+        text = with_source(read_text(layout.settings), name, values)
         parse_settings(text, "tenuto.toml with this source", check_options)
         write_durably(layout.settings, text.encode())
     if json:
@@ -139,12 +140,13 @@ def remove(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None
     """
     from tenuto.archive import write_durably
     from tenuto.archive.template import without_source
+    from tenuto.model.documents import read_text
     from tenuto.model.errors import UsageError
 
     with working(archive, "source remove") as (layout, settings):
         if name not in settings.sources:
             raise UsageError(f"no source is called {name}; there are: {', '.join(settings.sources) or 'none'}")
-        write_durably(layout.settings, without_source(layout.settings.read_text(encoding="utf-8"), name).encode())
+        write_durably(layout.settings, without_source(read_text(layout.settings), name).encode())
     if json:
         print_json({"removed": name})
     else:
@@ -166,6 +168,7 @@ def permission(
         A permission to check.
 
     """
+    from tenuto.model.documents import read_text
     from tenuto.model.errors import UsageError
     from tenuto.rights import parse_permission
     from tenuto.rights.permission import TEMPLATE
@@ -175,7 +178,7 @@ def permission(
         return
     if file is None:
         raise UsageError("name a permission to check, or pass --template to print one")
-    read = parse_permission(Path(_operator_file(file) or "").read_text(encoding="utf-8"), file.name)
+    read = parse_permission(read_text(Path(_operator_file(file) or "")), file.name)
     if json:
         print_json(read.model_dump(mode="json"))
         return
@@ -185,6 +188,21 @@ def permission(
          [(number, _selectors(grant), *(_word(w) for w in (grant.may_keep, grant.may_give_out, grant.may_mine)),
            ", ".join(grant.territories), grant.until or "-", grant.licence or "-")
           for number, grant in enumerate(read.grant, 1)])  # fmt: skip
+
+
+def _location(kind: str, location: str) -> str:
+    """An address as it is, a path made absolute; what may hold a login is not even repeated in the error."""
+    from tenuto.model.errors import UsageError
+
+    scheme, is_address, rest = location.partition("://")
+    if is_address and ("@" in rest.partition("/")[0] or "?" in rest or "#" in rest):
+        raise UsageError(
+            f"LOCATION is refused: an address stops at the path ({scheme}://host/path). A login in it would be written down; "
+            "set it in the environment (TENUTO_<NAME>_PASSWORD) or in a file of mode 0600 (--credentials FILE)"
+        )
+    if kind == "subsonic" and not is_address:
+        raise UsageError("LOCATION is refused: a subsonic server's address begins with http:// or https://")
+    return location if is_address else str(Path(location).expanduser().absolute())
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:

@@ -6,12 +6,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_console = Console(highlight=False, markup=False, soft_wrap=True)
+
+class _Stdout(Console):
+    """A console that leaves it to the top of the command line what a reader who has gone away means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+_console = _Stdout(highlight=False, markup=False, soft_wrap=True)
 
 
 def show(heading: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
     """A plain table; columns named in `right` hold numbers."""
-    console = Console(highlight=False, markup=False)
+    console = _Stdout(highlight=False, markup=False)
     if heading:
         console.print(heading, style="bold")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -13,6 +13,7 @@ from tenuto.model.errors import IntegrityError
 _PART = re.compile(
     rb"\r?\n?--(?P<boundary>[^\r\n]+)\r\nContent-Range: bytes (?P<first>\d+)-(?P<last>\d+)/(?P<total>\d+)\r\n\r\n"
 )
+_END = re.compile(rb"--tenuto-[0-9a-f]{24}--\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,6 @@ def unpack_spans(body: bytes) -> tuple[tuple[Span, ...], int]:
             raise IntegrityError(f"a byte range of {last - first + 1} bytes is cut off after {len(content)}")
         spans.append(Span(first, content))
         place = match.end() + len(content) + 2
-    if not body[place:].startswith(b"--tenuto-"):
+    if not _END.fullmatch(body, place):
         raise IntegrityError(f"not a body of byte ranges: it breaks at byte {place} of {len(body)}")
     return tuple(spans), total

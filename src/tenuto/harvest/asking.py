@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tenuto.evidence import Redactor
+from tenuto.harvest.robots import Rules
 from tenuto.model.answers import FAILED, MISSING, Answer, Request
 from tenuto.model.errors import RetriableError, SkipRecordError, SourceDownError
 from tenuto.model.progress import Progress
@@ -31,12 +32,22 @@ class Pace:
         self._stop = threading.Event()
 
     def wait(self) -> None:
-        """Wait for the next place in time."""
+        """Wait for the next place in time; nobody has one before he goes, so that `hold_back` holds for all."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                left_s = self._next_at - now
+                if left_s <= 0 and not self._stop.is_set():
+                    self._next_at = now + self._gap_s
+                    return
+            self.pause(left_s)
+
+    def slow_down(self, rate_per_s: float) -> None:
+        """Lower the ceiling, never raise it: another pause was read."""
         with self._lock:
-            now = time.monotonic()
-            mine = max(self._next_at, now)
-            self._next_at = mine + self._gap_s
-        self.pause(mine - now)
+            more_s = max(0.0, 1 / rate_per_s - self._gap_s)
+            self._gap_s += more_s
+            self._next_at += more_s
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the harvest is stopped meanwhile."""
@@ -55,7 +66,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks one source: `tries` times, pausing in between, never longer than `pause_max_s`."""
+    """Asks one source: `tries` times, pausing in between, never longer than `pause_max_s`.
+
+    The source's seam waits for `pace` before each request that goes out.
+    """
 
     source: Source
     redactor: Redactor
@@ -63,12 +77,17 @@ class Asker:
     progress: Progress
     tries: int
     pause_max_s: float
+    rules: Rules = field(default_factory=Rules)
     chance: random.Random = field(default_factory=random.Random)
 
     def ask(self, request: Request) -> Answer:
-        """The answer with secrets cut and its outcome set; raises SourceDownError where none comes at all."""
+        """The answer with secrets cut and its outcome set: FAILED, with our own sentence, where none came at all.
+
+        Raises SourceRefusedError where the source does not let us in, SourceDownError where it asks for a long pause,
+        RightsError where robots.txt does not let us ask this.
+        """
+        self.rules.check(request)
         for attempt in range(1, self.tries + 1):
-            self.pace.wait()
             answer: Answer | None = None
             try:
                 answer = self.redactor.answer(self.source.fetch(request))
@@ -83,13 +102,19 @@ class Asker:
                 elif answer is not None:
                     return replace(answer, outcome=FAILED)
                 else:
-                    raise SourceDownError(
-                        self.redactor.text(f"{error}; given up after {self.tries} tries. "
-                                           "What was answered is kept: run tenuto harvest again to go on")
-                    ) from None  # fmt: skip
+                    message = self.redactor.text(f"{error}; given up after {self.tries} tries")
+                    return Answer(request, message.encode(), "text/plain", datetime.now(UTC), outcome=FAILED)
             else:
                 return answer
         raise AssertionError("tries is at least 1")
+
+    def demand(self, request: Request) -> Answer:
+        """An answer that the source itself gave; raises SourceDownError where none came at all."""
+        answer = self.ask(request)
+        if answer.outcome == FAILED and not answer.http_status:
+            raise SourceDownError(f"{answer.body.decode('utf-8', 'replace')}. "
+                                  "What was answered is kept: run tenuto harvest again to go on")  # fmt: skip
+        return answer
 
     def _pause_s(self, error: RetriableError, attempt: int) -> float:
         """The source's own wish, else 1, 2, 4 … seconds, half of it by chance so that many askers do not meet."""
@@ -106,6 +131,7 @@ class Asker:
         """A thing that cannot be had is an answer too: what the source said, or our own sentence."""
         message = self.redactor.text(str(error))
         self.progress.say(message)
+        outcome = MISSING if error.is_gone else FAILED
         if answer is not None:
-            return replace(answer, outcome=MISSING)
-        return Answer(request, message.encode(), "text/plain", datetime.now(UTC), outcome=MISSING)
+            return replace(answer, outcome=outcome)
+        return Answer(request, message.encode(), "text/plain", datetime.now(UTC), outcome=outcome)

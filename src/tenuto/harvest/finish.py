@@ -8,6 +8,7 @@ from typing import Any
 
 from tenuto.evidence import read_records
 from tenuto.evidence.harvests import EvidenceFile
+from tenuto.harvest.pages import fingerprint
 from tenuto.harvest.reconcile import Reconciler, differing
 from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request
 from tenuto.model.findings import Finding
@@ -35,7 +36,7 @@ def survey(folder: Path, source: str, kind: str, list_of: Callable[[Request], st
             outcomes[answer.outcome] += 1
             cut.update(dict(answer.cut))
             findings += _trouble(answer, source, record.evidence_id)
-            findings += _repeated(answer, list_of(answer.request), pages, source, record.evidence_id)
+            findings += _repeated(answer, list_of(answer.request), kind, pages, source, record.evidence_id)
             if answer.outcome == OK:
                 reconciler.add(answer.request.key.partition("?")[0].partition("/")[0], parse(kind, answer))
         files.append(_file(file, records))
@@ -61,12 +62,12 @@ def _trouble(answer: Answer, source: str, evidence_id: int) -> list[Finding]:
 
 
 def _repeated(
-    answer: Answer, page: str | None, pages: dict[tuple[str, bytes], str], source: str, evidence_id: int
+    answer: Answer, page: str | None, kind: str, pages: dict[tuple[str, bytes], str], source: str, evidence_id: int
 ) -> list[Finding]:
     """A finding where a list gave the same page twice: its paging cannot be trusted."""
     if page is None or answer.outcome != OK:
         return []
-    first = pages.setdefault((page, hashlib.sha256(answer.body).digest()), answer.request.key)
+    first = pages.setdefault((page, fingerprint(kind, answer)), answer.request.key)
     if first == answer.request.key:
         return []
     message = f"{page} gives the same page at {first} and at {answer.request.key}"

@@ -7,11 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from tenuto.archive import Layout, SourceSettings
+from tenuto.evidence import Redactor
 from tenuto.evidence.harvests import TermsRead
 from tenuto.model.answers import Answer, Request
 from tenuto.model.errors import RightsError, SettingsError
 from tenuto.rights import Permission, parse_permission
-from tenuto.sources import LISTENS_KEY, PERMISSION_KEY, TERMS_KEY, Http, check_listens
+from tenuto.sources import LISTENS_KEY, PERMISSION_KEY, TERMS_KEY, Http, check_listens, check_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class OperatorFiles:
 
 
 def read_operator_files(
-    layout: Layout, name: str, chosen: SourceSettings, http: Http, clock: Callable[[], datetime]
+    layout: Layout, name: str, chosen: SourceSettings, http: Http, redactor: Redactor, clock: Callable[[], datetime]
 ) -> OperatorFiles:
     """Read what the settings of a source name.
 
@@ -44,7 +45,7 @@ def read_operator_files(
         answers.append(answer)
     terms = None
     if place := chosen.options.get("terms"):
-        answer = _terms(layout, str(place), name, http, clock())
+        answer = redactor.answer(_terms(layout, str(place), name, http, clock()))
         terms = _read_terms(answer, str(place), chosen, permission)
         if not terms.is_permitted and not terms.is_outranked:
             raise RightsError(
@@ -67,7 +68,9 @@ def _file(layout: Layout, written: str, key: str, setting: str, now: datetime) -
 def _terms(layout: Layout, place: str, name: str, http: Http, now: datetime) -> Answer:
     if "://" not in place:
         return _file(layout, place, TERMS_KEY, f"sources.{name}.options.terms", now)
-    return http.get(Request(TERMS_KEY, place), accept="text/html, text/plain")
+    answer = http.get(Request(TERMS_KEY, place), accept="text/html, text/plain")
+    check_status(answer)
+    return answer
 
 
 def _read_terms(answer: Answer, place: str, chosen: SourceSettings, permission: Permission | None) -> TermsRead:

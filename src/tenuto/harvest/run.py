@@ -4,8 +4,9 @@ What an interrupted harvest kept is replayed through the same code as fresh answ
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,11 +49,11 @@ def harvest(
     SourceDownError where it is gone; what was answered until then is kept and the next call resumes.
     """
     options = options or HarvestOptions()
-    opened = _open(layout, settings, name, options.clock)
-    folder = _harvest_folder(layout, name, opened, options)
-    info = {"operator": f"{settings.archive.name}; {settings.archive.contact}", "isPartOf": folder.name}
-    with EvidenceWriter(folder, name, opened.settings.kind, info, options.clock) as writer:
-        robots = _collect(opened, settings, folder, writer, progress)
+    with _open(layout, settings, name, options.clock) as opened:
+        folder = _harvest_folder(layout, name, opened, options)
+        info = {"operator": f"{settings.archive.name}; {settings.archive.contact}", "isPartOf": folder.name}
+        with EvidenceWriter(folder, name, opened.settings.kind, info, options.clock) as writer:
+            robots = _collect(opened, settings, folder, writer, progress)
     counted = survey(folder, name, opened.settings.kind, opened.source.list_of)
     manifest = HarvestManifest(
         archive=settings.archive.name,
@@ -73,24 +74,28 @@ def harvest(
 
 def sample(layout: Layout, settings: Settings, name: str, progress: Progress) -> list[tuple[Answer, list[Seen]]]:
     """A page or so of a source, mapped; nothing is kept."""
-    opened = _open(layout, settings, name, lambda: datetime.now(UTC))
-    asker = _asker(opened, settings, progress, None)
-    _check_robots(opened, asker)
-    answers = [asker.ask(request) for request in opened.source.sample()]
+    with _open(layout, settings, name, lambda: datetime.now(UTC)) as opened:
+        asker, _, _ = _check_robots(opened, _asker(opened, settings, progress))
+        answers = [asker.demand(request) for request in opened.source.sample()]
     return [(answer, list(parse(opened.settings.kind, answer)) if answer.outcome == OK else []) for answer in answers]
 
 
-def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], datetime]) -> OpenSource:
+@contextmanager
+def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], datetime]) -> Iterator[OpenSource]:
+    """A source with all that asking it needs, at the lowest of the ceilings that are known by now."""
     if name not in settings.sources:
         known = ", ".join(settings.sources) or "none yet"
         raise SettingsError(f"no source is called {name}; there are: {known}. Add one with: tenuto source add")
     chosen = settings.sources[name]
     agent = user_agent(settings.archive.name, settings.archive.contact)
-    source = open_source(name, chosen, layout.root, agent, settings.politeness.timeout_s, environment())
-    redactor = Redactor(source.secrets, source.user_fields)
-    http = Http(agent, settings.politeness.timeout_s)
-    operator = read_operator_files(layout, name, chosen, http, clock)
-    return OpenSource(name, chosen, source, redactor, agent, operator)
+    pace = Pace(chosen.rate_per_s or settings.politeness.rate_per_s)
+    with closing(Http(agent, settings.politeness.timeout_s, before_each=pace.wait)) as http:
+        source = open_source(name, chosen, layout.root, http, environment())
+        redactor = Redactor(source.secrets, source.user_fields, source.words)
+        operator = read_operator_files(layout, name, chosen, http, redactor, clock)
+        if operator.permission is not None and operator.permission.harvest.rate_per_s:
+            pace.slow_down(operator.permission.harvest.rate_per_s)
+        yield OpenSource(name, chosen, source, redactor, agent, operator, pace)
 
 
 def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions) -> Path:
@@ -120,43 +125,36 @@ def _started_at(folder: Path) -> str:
     return _started(folder).get("started_at", "")
 
 
-def _asker(opened: OpenSource, settings: Settings, progress: Progress, delay_s: float | None) -> Asker:
-    """The asker at the lowest of all ceilings: the source's, the permission's, the pause of robots.txt."""
+def _asker(opened: OpenSource, settings: Settings, progress: Progress) -> Asker:
     polite = settings.politeness
-    ceilings = [opened.settings.rate_per_s or polite.rate_per_s]
-    if opened.operator.permission is not None and opened.operator.permission.harvest.rate_per_s:
-        ceilings.append(opened.operator.permission.harvest.rate_per_s)
-    if delay_s:
-        ceilings.append(1 / delay_s)
-    is_remote = opened.source.robots is not None
-    pace = Pace(min(ceilings) if is_remote else 1e9)
-    return Asker(opened.source, opened.redactor, pace, progress, polite.tries, polite.pause_max_s)
+    return Asker(opened.source, opened.redactor, opened.pace, progress, polite.tries, polite.pause_max_s)
 
 
-def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Answer | None, RobotsRead | None, float | None]:
-    """robots.txt as answered and as read; raises RightsError where it forbids and no permission says otherwise."""
+def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Asker, Answer | None, RobotsRead | None]:
+    """robots.txt as answered and as read, and the asker that keeps its rules; raises RightsError where it forbids and no
+    permission says otherwise.
+    """
     request = opened.source.robots
     if request is None:
-        return None, None, None
-    answer = asker.ask(request)
-    address = next(iter(opened.source.first())).address()
-    robots, delay_s = read_robots(answer, opened.agent, address, opened.operator.permission)
+        return asker, None, None
+    answer = asker.demand(request)
+    robots, rules = read_robots(answer, opened.agent, opened.source.first(), opened.operator.permission)
     if not robots.is_allowed and not robots.is_outranked:
+        how = f"HTTP {robots.http_status}" if robots.http_status else "it cannot be read"
         raise RightsError(
-            f"robots.txt of {opened.source.place} (HTTP {robots.http_status}) does not let {opened.agent} ask; nothing was "
-            f"harvested. Ask its operator for a permission: tenuto source permission --template > {opened.name}.toml"
+            f"robots.txt of {opened.source.place} ({how}) does not let {opened.agent} ask; nothing was harvested. "
+            f"Ask its operator for a permission: tenuto source permission --template > {opened.name}.toml"
         )
-    return answer, robots, delay_s
+    if rules.delay_s:
+        opened.pace.slow_down(1 / rules.delay_s)
+    return replace(asker, rules=rules), answer, robots
 
 
 def _collect(
     opened: OpenSource, settings: Settings, folder: Path, writer: EvidenceWriter, progress: Progress
 ) -> RobotsRead | None:
     """Ask all there is to ask; returns robots.txt as read."""
-    asker = _asker(opened, settings, progress, None)
-    robots_answer, robots, delay_s = _check_robots(opened, asker)
-    if delay_s:
-        asker = _asker(opened, settings, progress, delay_s)
+    asker, robots_answer, robots = _check_robots(opened, _asker(opened, settings, progress))
     walk = Walk(opened, asker, writer, progress)
     walk.replay(folder)
     for answer in (*opened.operator.answers, *([robots_answer] if robots_answer else [])):

@@ -1,7 +1,9 @@
 """Documents that people write (TOML): validated whole, every mistake named, the nearest right word offered."""
 
 import difflib
+import re
 import tomllib
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +18,19 @@ class Document(BaseModel):
 
 
 D = TypeVar("D", bound=Document)
+
+_SECRET = re.compile(r"password|token|secret|salt|api_?key", re.IGNORECASE)
+"""Settings whose values no message shows."""
+
+
+def read_text(path: Path) -> str:
+    """A file that people write, with or without a byte order mark; raises SettingsError where it is no UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path.name} is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}; save it as UTF-8"
+        ) from None
 
 
 def load_toml(text: str, name: str) -> dict[str, Any]:
@@ -52,7 +67,7 @@ def _sentence(model: type[BaseModel], error: Any) -> str:
     if error["type"] == "missing":
         return f"{place}: is missing"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (it is {_short(error['input'])})"
+    return f"{place}: {message} (it is {'********' if _SECRET.search(place) else _short(error['input'])})"
 
 
 def _short(value: Any) -> str:

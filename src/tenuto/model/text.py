@@ -20,8 +20,11 @@ def mend(text: str) -> tuple[str, bool]:
 
 
 def fold(text: str) -> str:
-    """The key under which two spellings of one name meet: case, width and white space folded."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """The key under which two spellings of one name meet: case, width and white space folded (Unicode, D146)."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    once = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
+    return " ".join(unicodedata.normalize("NFKC", once.casefold()).split())
 
 
 def _is_foreign(char: str) -> bool:

@@ -17,7 +17,7 @@ def parse_bytes(text: str) -> int:
     if match is None or factor is None:
         raise ValueError(f"{text!r} is no size; write it like 500 GB, 24MB or 10 GiB")
     decimals = match[2] or ""
-    return int(match[1] + decimals) * factor // 10 ** len(decimals)
+    return int(match[1] + decimals) * factor // int(10 ** len(decimals))
 
 
 def parse_share(text: str) -> float:

@@ -2,7 +2,8 @@
 
 Stanzas name paths of the *source* package (`data/music/*`), while what is found are files where a package was installed
 (`usr/share/games/x/music/a.ogg`). So a pattern is tried whole against the path, then with its leading folders taken
-away one by one against the path's end, the last folder always kept: `data/music/*` may become `music/*`, never `*`.
+away one by one against the path's end, the last folder always kept: `data/music/*` may become `music/*`, never `*`,
+and `data/*/*` never `*/*`.
 The last stanza that matches wins, as the format says.
 """
 
@@ -16,6 +17,9 @@ from pathlib import PurePosixPath
 from debian.copyright import Copyright, globs_to_re
 
 _DOC = re.compile(r"(?P<root>(?:.*/)?)usr/share/doc/(?P<package>[^/]+)/copyright")
+
+_OF_ALL = frozenset({"usr", "share", "games", "lib"})
+"""Folders in which every package installs; no package is known by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,24 @@ class CopyrightFile:
 
 
 def parse_copyright(path: str, text: str) -> CopyrightFile | None:
-    """The copyright file at `path`, or None where it is not machine-readable."""
+    """The copyright file at `path`, or None where it is not machine-readable. That of an installed package is one even
+    so, without a stanza: else a package beside it would speak for its files.
+    """
+    root, package = _speaks_for(path)
+    stanzas = _stanzas(text)
+    return None if stanzas is None and package is None else CopyrightFile(root, package, stanzas or ())
+
+
+def _stanzas(text: str) -> tuple[Stanza, ...] | None:
     if not re.match(r"(?i)\s*format:\s*\S*(?:copyright-format|dep5)", text):
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parsed = Copyright(text.lstrip().splitlines(keepends=True), strict=False)
-            stanzas = tuple(_stanza(paragraph) for paragraph in parsed.all_files_paragraphs())
+            return tuple(_stanza(paragraph) for paragraph in parsed.all_files_paragraphs())
     except Exception:  # noqa: BLE001 -- the parser raises many kinds on foreign text; unreadable is not machine-readable
         return None
-    root, package = _speaks_for(path)
-    return CopyrightFile(root, package, stanzas)
 
 
 def nearest(files: Iterable[CopyrightFile], path: str) -> CopyrightFile | None:
@@ -67,7 +77,7 @@ def nearest(files: Iterable[CopyrightFile], path: str) -> CopyrightFile | None:
     here = [file for file in around if len(file.root) == deepest]
     if len(here) == 1:
         return here[0]
-    folders = set(PurePosixPath(path).parts)
+    folders = set(PurePosixPath(path).parts) - _OF_ALL
     named = [file for file in here if file.package and folders & _names_of(file.package)]
     return named[0] if len(named) == 1 else None
 
@@ -102,8 +112,8 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _is_bare(pattern: str) -> bool:
-    """Whether a pattern would match files of any folder: no folder left, and a wildcard in the name."""
-    return "/" not in pattern and bool(re.search(r"[*?]", pattern))
+    """Whether a pattern would match files of any folder: what it begins with now has a wildcard."""
+    return bool(re.search(r"[*?]", pattern.partition("/")[0]))
 
 
 @cache

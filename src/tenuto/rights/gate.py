@@ -37,15 +37,15 @@ def may(recording: Sequence[Statement], action: Action, territory: str, when: da
     """Decide from all that is stated about a recording, read strictly: one prohibition in force outweighs any grant.
 
     A grant that has ended, or that is for other territories, is no grant; so is silence. A prohibition holds wherever
-    it is in force. Keeping is allowed on silence, since what is dark goes nowhere; giving out and mining are not.
+    it is in force, so one for a single country stops giving out worldwide. Keeping is allowed on silence, since what is
+    dark goes nowhere; giving out and mining are not.
     """
     said = [(statement, getattr(statement, f"may_{action.value}")) for statement in recording]
-    in_force = [(statement, word) for statement, word in said if statement.is_in_force(territory, when)]
-    for statement, word in in_force:
-        if word is False:
+    for statement, word in said:
+        if word is False and statement.reaches_into(territory, when):
             return Decision(False, f"{statement.name()} forbids {_WORDS[action]}", statement)
-    for statement, word in in_force:
-        if word is True:
+    for statement, word in said:
+        if word is True and statement.is_in_force(territory, when):
             return Decision(True, f"{statement.name()} permits {_WORDS[action]}", statement)
     is_allowed, reason = _SILENCE[action]
     lapsed = next((statement for statement, word in said if word is True), None)

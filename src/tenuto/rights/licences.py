@@ -55,14 +55,17 @@ def read_licence(text: str) -> Licence | None:
 
 def identify(text: str) -> Licence | None:
     """The licence whose text (or whose notice) a LICENSE file is; None where nobody here knows it."""
-    tags = {tag.strip() for tag in re.findall(r"SPDX-License-Identifier:[ \t]*([^\n]*?)[ \t]*(?:\*/|-->)?[ \t]*$", text, re.MULTILINE)}
+    tags = {
+        tag.strip()
+        for tag in re.findall(r"SPDX-License-Identifier:[ \t]*([^\n]*?)[ \t]*(?:\*/|-->)?[ \t]*$", text, re.MULTILINE)
+    }
     if tags:
         return read_licence(" AND ".join(f"({tag})" for tag in sorted(tags)) if len(tags) > 1 else tags.pop())
     head = " ".join(text[:4000].split())
     if len(head) < _NOTICE_MAX and (noticed := read_licence(head)):
         return noticed
     titles = ((re.search(pattern, head, re.IGNORECASE), spdx) for pattern, spdx in _TITLES)
-    found = sorted({spdx for match, spdx in titles if match and not is_denied(head, match)})
+    found = sorted({spdx for match, spdx in titles if match and not is_denied(head[: match.end()], match)})
     if found:
         return _licence(" AND ".join(found))
     return read_licence(head) if CC_URL.search(head) else None
@@ -139,7 +142,8 @@ def _permits(parsed: LicenseExpression, which: int) -> bool | None:
         if type(parsed).__name__ == "OR":
             return True if True in words else (None if None in words else False)
         return False if False in words else (None if None in words else True)
-    return known().get(getattr(getattr(parsed, "license_symbol", parsed), "key", ""), NOTHING_KNOWN)[which]
+    said = known().get(getattr(getattr(parsed, "license_symbol", parsed), "key", ""), NOTHING_KNOWN)
+    return said.may_mine if which else said.may_give_out
 
 
 @cache

@@ -28,7 +28,9 @@ def _territory(text: str) -> str:
     return text
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_names), Field(min_length=1)]
+"""A selector; an empty one is refused, since without any a grant is for all."""
+
 Territory = Annotated[str, AfterValidator(_territory)]
 
 
@@ -49,7 +51,7 @@ class Grant(Document):
     may_keep: bool | None = None
     may_give_out: bool | None = None
     may_mine: bool | None = None
-    territories: tuple[Territory, ...] = ("worldwide",)
+    territories: Annotated[tuple[Territory, ...], Field(min_length=1)] = ("worldwide",)
     until: date | None = None
     licence: str = ""
     attribution: str = ""

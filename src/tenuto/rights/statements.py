@@ -28,12 +28,20 @@ class Statement:
 
     def is_in_force(self, territory: str, when: date) -> bool:
         """Whether it speaks for this territory on this day (`valid_until` is the last day)."""
-        if self.valid_until is not None and when > self.valid_until:
-            return False
-        return not self.territories or WORLDWIDE in self.territories or territory in self.territories
+        return not self._is_over(when) and self._is_for(territory)
+
+    def reaches_into(self, territory: str, when: date) -> bool:
+        """Whether it speaks on this day for some part of this territory: every country is a part of `worldwide`."""
+        return not self._is_over(when) and (territory == WORLDWIDE or self._is_for(territory))
 
     def name(self) -> str:
         """How a sentence calls it: `permission (CC-BY-SA-4.0)`."""
         basis = self.basis.replace("_", " ")
         said = self.licence or self.licence_text
         return f"{basis} ({said[:60]})" if said else basis
+
+    def _is_over(self, when: date) -> bool:
+        return self.valid_until is not None and when > self.valid_until
+
+    def _is_for(self, territory: str) -> bool:
+        return not self.territories or WORLDWIDE in self.territories or territory in self.territories

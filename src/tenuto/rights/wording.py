@@ -10,25 +10,27 @@ from collections.abc import Iterable
 from tenuto.rights.licence_table import RESERVED, known
 
 CC_URL = re.compile(
-    r"(?<![\w.-])(?:www\.)?creativecommons\.org(?::\d+)?/(?:licenses/(?P<terms>by(?:-nc)?(?:-nd|-sa)?)/(?P<version>\d\.\d)"
-    r"|publicdomain/(?P<tool>zero|mark)/1\.0)", re.IGNORECASE)  # fmt: skip
-_TERM = r"NC|Non-?Commercial|SA|Share[ -]?Alike|ND|No-?Deriv(?:ative)?s?(?:[ -]Works)?"
+    r"(?<![\w.-])(?:https?://)?(?:www\.)?creativecommons\.org(?::\d+)?/"
+    r"(?:licenses/(?P<terms>by(?:-nc)?(?:-nd|-sa)?)/(?P<version>\d\.\d)|publicdomain/(?P<tool>zero|mark)/1\.0)",
+    re.IGNORECASE,
+)
+_TERM = r"NC|Non-?Commercial|SA|Share[ -]?Alike|ND|No[ -]?Deriv(?:ative)?s?(?:[ -]Works)?"
 _CC_NAME = re.compile(
     r"(?<![a-z0-9])(?P<house>CC|Creative[ -]?Commons)(?:[ -]Licen[cs]e)?[ :/(-]{0,4}"
     rf"(?<![a-z])(?P<by>BY|Attribution)(?![a-z])(?P<terms>(?:[ /-]{{1,3}}(?:{_TERM})(?![a-z]))*)"
     r"(?:[ -]*v?(?P<version>\d(?:\.\d)?)(?![\d.]*\d))?", re.IGNORECASE)  # fmt: skip
 _CC0_NAME = re.compile(r"(?<![A-Za-z0-9])CC0(?![A-Za-z0-9])|Creative Commons Zero")
-_ART_URL = re.compile(r"(?<![\w.-])(?:www\.)?artlibre\.org(?P<old>\S*-12\b)?", re.IGNORECASE)
+_ART_URL = re.compile(r"(?<![\w.-])(?:https?://)?(?:www\.)?artlibre\.org(?P<old>\S*-12\b)?", re.IGNORECASE)
 _ART_NAME = re.compile(
     r"(?:(?<![a-z])(?:free[ -]art[ -]licen[cs]e|licence[ -]art[ -]libre)|(?-i:(?<![A-Za-z])(?:LAL|FAL))(?=[ -]*1\.[23]))"
     r"[ -]*(?P<version>1\.[23])?", re.IGNORECASE)  # fmt: skip
 _RESERVED_WORDS = re.compile(
-    r"all rights? reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados"
+    r"(?<!not )all rights? reserved|alle rechte vorbehalten|tous droits réservés|todos los derechos reservados"
     r"|tutti i diritti riservati|alle rechten voorbehouden|unauthori[sz]ed (?:copying|duplication)",
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
-    r"\b(?:not|never|nor|without|except|excluding|unless|nicht|keine?|pas|no(?!\.? *\d))\b[^.,;:!?()]{0,60}$|n't\b[^.,;:!?()]{0,60}$",
+    r"(?:\b(?:not|never|nor|without|except|excluding|unless|nicht|keine?|pas|no(?!\.? *\d))|n't)\b[^.,;:!?()]{0,60}$",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
@@ -40,7 +42,7 @@ _MEANS_LICENCE = re.compile(r"\s*(?:$|[^\w\s&]|licen[cs]|international|unported)
 
 def find_reserved(words: str) -> str | None:
     """RESERVED where all rights are said to be."""
-    return RESERVED if _RESERVED_WORDS.search(words) and "some rights reserved" not in words.casefold() else None
+    return RESERVED if _RESERVED_WORDS.search(words) else None
 
 
 def find_address(words: str) -> str | None:

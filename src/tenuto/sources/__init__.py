@@ -13,7 +13,7 @@ from tenuto.model.answers import Answer
 from tenuto.model.errors import SettingsError, UsageError
 from tenuto.model.records import Seen
 from tenuto.sources.credentials import load_credentials
-from tenuto.sources.http import Http, user_agent
+from tenuto.sources.http import Http, check_status, user_agent
 from tenuto.sources.listens import check_listens, parse_listens
 from tenuto.sources.protocol import Source
 
@@ -24,6 +24,7 @@ KINDS = {
 }
 """Kind -> what it is; the connector is the module of that name."""
 
+OPERATOR = "operator/"
 PERMISSION_KEY = "operator/permission"
 LISTENS_KEY = "operator/listens"
 TERMS_KEY = "operator/terms"
@@ -39,12 +40,14 @@ OPTIONS_OF_ALL = {
 __all__ = [
     "KINDS",
     "LISTENS_KEY",
+    "OPERATOR",
     "PERMISSION_KEY",
     "TERMS_KEY",
     "Http",
     "Source",
     "check_listens",
     "check_options",
+    "check_status",
     "open_source",
     "parse",
     "user_agent",
@@ -53,7 +56,7 @@ __all__ = [
 
 def parse(kind: str, answer: Answer) -> Iterator[Seen]:
     """What an answer of a source of this kind says; an operator's own files are read the same for every kind."""
-    if answer.request.key.startswith("operator/") or answer.request.key == "robots.txt":
+    if answer.request.key.startswith(OPERATOR) or answer.request.key == "robots.txt":
         return parse_listens(answer) if answer.request.key == LISTENS_KEY else iter(())
     found: Iterator[Seen] = import_module(f"tenuto.sources.{kind}").parse(answer)
     return found
@@ -64,7 +67,10 @@ def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple
     if kind not in KINDS:
         return (f"kind: {kind!r} is none; there are {', '.join(KINDS)}",)
     wrong = []
-    parts = urlsplit(location)
+    try:
+        parts = urlsplit(location)
+    except ValueError as error:
+        return (f"location: {error}",)
     if parts.scheme in {"http", "https"} and (parts.username or parts.password):
         wrong.append("location: holds a login, which would be written down; take it out and give it by environment")
     if "terms" in options and str(options.get("terms_permit")).casefold() not in {"yes", "no", "true", "false"}:
@@ -77,10 +83,10 @@ def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple
     return tuple(wrong)
 
 
-def open_source(
-    name: str, settings: SourceSettings, root: Path, agent: str, timeout_s: float, environment: Mapping[str, str]
-) -> Source:
-    """The connector of a source; raises SettingsError where it lacks what it needs. `root` anchors relative paths."""
+def open_source(name: str, settings: SourceSettings, root: Path, http: Http, environment: Mapping[str, str]) -> Source:
+    """The connector of a source; raises SettingsError where it lacks what it needs. `root` anchors relative paths,
+    `http` is what it asks through; its limits are the caller's.
+    """
     match settings.kind:
         case "folder":
             from tenuto.sources.folder import Folder  # noqa: PLC0415 -- each kind loads only its own connector
@@ -100,5 +106,5 @@ def open_source(
                     f"credentials file {file} lies inside the archive, which is copied; move it outside"
                 )
             credentials = load_credentials(name, file, environment)
-            return Subsonic(name, settings.location, Options.model_validate(own), credentials, Http(agent, timeout_s))
+            return Subsonic(name, settings.location, Options.model_validate(own), credentials, http)
     raise UsageError(f"{settings.kind!r} is no kind of source; there are {', '.join(KINDS)}")

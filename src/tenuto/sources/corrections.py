@@ -13,6 +13,7 @@ from tenuto.model.answers import Answer, Request
 from tenuto.model.documents import Document
 from tenuto.model.errors import SettingsError
 from tenuto.model.records import CorrectionSeen, ProblemSeen, Seen
+from tenuto.sources.csvrows import read_rows
 
 COLUMNS = ("source", "kind", "id", "field", "value", "reason", "by")
 
@@ -26,6 +27,7 @@ class Corrections:
 
     secrets: tuple[str, ...] = ()
     user_fields: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
     robots: Request | None = None
 
     def __init__(self, file: Path) -> None:
@@ -54,21 +56,23 @@ class Corrections:
 
     def check(self, answer: Answer) -> None:
         """Raise SettingsError where the columns are not those of corrections."""
-        header = next(csv.reader(io.StringIO(answer.body.decode("utf-8-sig", "replace"))), [])
-        missing = [column for column in COLUMNS if column not in header]
+        try:
+            header = next(csv.reader(io.StringIO(answer.body.decode("utf-8-sig", "replace"))), [])
+        except csv.Error as error:
+            raise SettingsError(f"{self.place} is no CSV: {error}") from None
+        missing = [column for column in COLUMNS if column not in [cell.strip().casefold() for cell in header]]
         if missing:
             raise SettingsError(f"{self.place} lacks the column {', '.join(missing)}; it needs {','.join(COLUMNS)}")
 
 
 def parse(answer: Answer) -> Iterator[Seen]:
     """The corrections; a line without source, id, field, reason or name is a problem and is not applied."""
-    rows = csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig", "replace").replace("\0", "\ufffd"), newline=""))
-    for row in rows:
-        cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+    for row in read_rows(answer.body, is_line_by_line=False):
+        cells = {column: row.cells.get(column, "").strip() for column in COLUMNS}
         empty = [column for column in COLUMNS if column != "value" and not cells[column]]
-        if empty:
+        if row.damage or empty:
             yield ProblemSeen(
-                code="record-invalid", subject=f"line {rows.line_num}", message=f"lacks {', '.join(empty)}"
+                code="record-invalid", subject=f"line {row.line}", message=row.damage or f"lacks {', '.join(empty)}"
             )
             continue
         yield CorrectionSeen(

@@ -4,6 +4,7 @@ It does not retry, pause or decide: those wrap round it in `harvest`. Redirects 
 """
 
 import email.utils
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +19,12 @@ ANSWER_MAX_BYTES = 64 * 2**20
 """An answer is metadata; a larger one is a mistake or an attack (audio has its own way)."""
 
 _REDIRECTS_MAX = 5
+_CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+"""What bodies may be packed with: others, and one packing in another, unpack to a million times their size."""
+
+_PATIENCE = 10
+"""An answer that drips takes at most so many time-outs."""
+
 _RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
 
 
@@ -27,15 +34,17 @@ def user_agent(archive: str, contact: str) -> str:
 
 
 class Http:
-    """GET with a byte limit. `sign` adds what must never be written (a login) to the parameters of each request."""
+    """GET with a byte limit; `before_each` is called before every request that goes out, redirected ones too."""
 
     def __init__(self, agent: str, timeout_s: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-                 transport: httpx.BaseTransport | None = None, max_bytes: int = ANSWER_MAX_BYTES) -> None:  # fmt: skip
+                 transport: httpx.BaseTransport | None = None, max_bytes: int = ANSWER_MAX_BYTES,
+                 before_each: Callable[[], None] = lambda: None) -> None:  # fmt: skip
         self._clock = clock
         self._max_bytes = max_bytes
-        self._client = httpx.Client(
-            headers={"User-Agent": agent}, timeout=timeout_s, follow_redirects=False, transport=transport
-        )
+        self._before_each = before_each
+        self._timeout_s = timeout_s
+        headers = {"User-Agent": agent, "Accept-Encoding": "gzip, deflate"}
+        self._client = httpx.Client(headers=headers, timeout=timeout_s, follow_redirects=False, transport=transport)
 
     def close(self) -> None:
         """Close its connections."""
@@ -44,10 +53,11 @@ class Http:
     def get(self, request: Request, secret: Mapping[str, str] | None = None,
             accept: str = "application/json") -> Answer:  # fmt: skip
         """The answer, whatever its status; raises RetriableError where none came, SkipRecordError where it is too
-        large or leads elsewhere. No message holds a secret.
+        large or leads elsewhere. `secret` (a login) is added to the parameters of each request; no message holds it.
         """
         address = request.address()
         for _ in range(_REDIRECTS_MAX):
+            self._before_each()
             answer, onward = self._once(request, address, secret or {}, accept)
             if onward is None:
                 return answer
@@ -59,31 +69,35 @@ class Http:
         self, request: Request, address: str, secret: Mapping[str, str], accept: str
     ) -> tuple[Answer, str | None]:
         try:
-            url = httpx.URL(address)
-            url = url.copy_merge_params(secret) if secret else url
-            with self._client.stream("GET", url, headers={"Accept": accept}) as response:
+            with self._client.stream("GET", _signed(address, secret), headers={"Accept": accept}) as response:
                 body = self._body(response, request)
                 answer = Answer(request, body, response.headers.get("Content-Type", ""), self._clock(),
                                 response.status_code, tuple(response.headers.multi_items()))  # fmt: skip
                 location = response.headers.get("Location") if response.is_redirect else None
-                return answer, _without(urljoin(address, location), secret) if location else None
+                return answer, _onward(address, location, secret) if location else None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise SettingsError(
-                f"{address!r} is no address that can be asked; it begins with http:// or https://"
-            ) from None
+            raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid") from None
+        except UnicodeError:
+            raise _no_address(address) from None
         except httpx.TimeoutException as error:
             raise RetriableError(f"{address} did not answer in time ({type(error).__name__})") from None
         except httpx.HTTPError as error:
             raise RetriableError(f"{address}: {_plain(error)}") from None
 
     def _body(self, response: httpx.Response, request: Request) -> bytes:
-        parts, size = [], 0
+        coding = response.headers.get("Content-Encoding", "").strip().casefold()
+        if coding not in _CODINGS:
+            raise SkipRecordError(f"{request.address()} answers packed as {coding[:40]!r}, which was not asked for",
+                                  "answer-invalid")  # fmt: skip
+        parts, size, patience_until = [], 0, time.monotonic() + _PATIENCE * self._timeout_s
         for part in response.iter_bytes():
             size += len(part)
             if size > self._max_bytes:
                 raise SkipRecordError(
                     f"{request.address()} answers with more than {self._max_bytes} bytes", "answer-invalid"
                 )
+            if time.monotonic() > patience_until:
+                raise httpx.ReadTimeout(f"after {size} bytes")
             parts.append(part)
         return b"".join(parts)
 
@@ -110,14 +124,29 @@ def check_robots_status(answer: Answer) -> None:
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """The pause that Retry-After asks for, in seconds or as a date (RFC 9110, section 10.2.3)."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - now).total_seconds())
+
+
+def _signed(address: str, secret: Mapping[str, str]) -> httpx.URL:
+    """The address with the login in its parameters; raises SettingsError where it is none that can be asked."""
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        raise _no_address(address) from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise _no_address(address)
+    return url.copy_merge_params(secret) if secret else url
+
+
+def _no_address(address: str) -> SettingsError:
+    return SettingsError(f"{address!r} is no address that can be asked; it begins with http:// or https://")
 
 
 def _check_redirect(address: str, onward: str) -> None:
@@ -130,12 +159,15 @@ def _check_redirect(address: str, onward: str) -> None:
             "if that is where the source lives now, change its location", "answer-invalid")  # fmt: skip
 
 
-def _without(address: str, secret: Mapping[str, str]) -> str:
+def _onward(address: str, location: str, secret: Mapping[str, str]) -> str:
     """A redirect's address without the secrets that it repeats: they are signed anew."""
-    url = httpx.URL(address)
-    for name in secret:
-        url = url.copy_remove_param(name)
-    return str(url.copy_with(userinfo=b""))
+    try:
+        url = httpx.URL(urljoin(address, location))
+        for name in secret:
+            url = url.copy_remove_param(name)
+        return str(url.copy_with(userinfo=b""))
+    except (ValueError, httpx.InvalidURL):
+        raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid") from None
 
 
 def _plain(error: httpx.HTTPError) -> str:

@@ -1,13 +1,13 @@
 """A list of listens that an operator exports: CSV with the columns id, listens, date; kept as evidence."""
 
 import csv
-import io
 from collections.abc import Iterator
 
 from tenuto.model.answers import Answer
 from tenuto.model.errors import SettingsError
 from tenuto.model.records import ListensSeen, ProblemSeen, Seen
 from tenuto.sources import values
+from tenuto.sources.csvrows import read_rows
 
 COLUMNS = ("id", "listens", "date")
 SCOPE = "service"
@@ -17,7 +17,7 @@ SCOPE = "service"
 def check_listens(content: bytes, name: str) -> None:
     """Raise SettingsError where the file cannot be such a list at all; single bad lines become findings later."""
     try:
-        header = next(csv.reader(io.StringIO(content[:65_536].decode("utf-8-sig"))), [])
+        header = next(csv.reader([content[:65_536].partition(b"\n")[0].decode("utf-8-sig")]), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"listens_file {name} is no CSV in UTF-8: {error}") from None
     missing = [column for column in COLUMNS if column not in [cell.strip().casefold() for cell in header]]
@@ -30,18 +30,18 @@ def check_listens(content: bytes, name: str) -> None:
 
 def parse_listens(answer: Answer) -> Iterator[Seen]:
     """The counts, a problem for each line that holds none."""
-    rows = csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig", "replace").replace("\0", "\ufffd"), newline=""))
-    rows.fieldnames = [(name or "").strip().casefold() for name in rows.fieldnames or ()]
-    for row in rows:
-        subject = f"line {rows.line_num}"
-        track_id = values.text(row.get("id"))
+    for row in read_rows(answer.body, is_line_by_line=True):
+        subject = f"line {row.line}"
+        track_id = values.text(row.cells.get("id"))
         read = values.Values(subject)
-        count = read.whole("listens", row.get("listens"))
-        counted_on = read.take("date", row.get("date"), values.partial_date)
+        count = read.whole("listens", row.cells.get("listens"))
+        counted_on = read.take("date", row.cells.get("date"), values.partial_date)
         yield from read.problems()
         if track_id is None or count is None or counted_on is None:
             yield ProblemSeen(
-                code="record-invalid", subject=subject, message="needs an id, a count of listens and a date"
+                code="record-invalid",
+                subject=subject,
+                message=row.damage or "needs an id, a count of listens and a date",
             )
         else:
             yield ListensSeen(

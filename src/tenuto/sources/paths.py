@@ -1,6 +1,7 @@
 """Paths as ids: any bytes that a file system holds become one line of text, and back.
 
-Plain text stays as it is; `%`, control characters, lone surrogates and bytes that are no UTF-8 become `%XX`.
+Plain text stays as it is; `%`, control characters, lone surrogates, bytes that are no UTF-8 and a space at the end (which
+headers lose) become `%XX`.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -9,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 def encode(path: bytes) -> str:
     """The id of a path; different paths have different ids."""
     text = path.decode("utf-8", "surrogateescape")
-    return "".join(_character(char) for char in text)
+    encoded = "".join(_character(char) for char in text)
+    return f"{encoded[:-1]}%20" if encoded.endswith(" ") else encoded
 
 
 def decode(encoded: str) -> bytes:

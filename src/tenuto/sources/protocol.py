@@ -27,6 +27,10 @@ class Source(Protocol):
         """Fields of answers that are about the user who asks; cut before anything is kept."""
 
     @property
+    def words(self) -> frozenset[str]:
+        """What its answers are made of whatever they say (names of fields, fixed values): never taken for a secret."""
+
+    @property
     def robots(self) -> Request | None:
         """The robots.txt that speaks for this source; None where nothing is asked over a public protocol."""
 
@@ -43,7 +47,9 @@ class Source(Protocol):
         """The name of the list that the request is one page of, else None."""
 
     def fetch(self, request: Request) -> Answer:
-        """Ask. Raises RetriableError where there is no answer at all, SkipRecordError where a thing is gone."""
+        """Ask, over a network through the Http seam alone. Raises RetriableError where there is no answer at all,
+        SkipRecordError where a thing is gone.
+        """
 
     def check(self, answer: Answer) -> None:
         """Raise what the answer means if it is not what was asked for: RetriableError, SkipRecordError or

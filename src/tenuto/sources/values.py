@@ -10,9 +10,9 @@ from tenuto.model.records import ProblemSeen
 DURATION_MAX_MS = 30 * 86_400_000
 """A track longer than 30 days is a broken header, not music."""
 
-_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
+_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _MBID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DATE = re.compile(r"(\d{4})(?:[-./]?(\d{2})(?:[-./]?(\d{2}))?)?(?:[T ].*)?")
+_DATE = re.compile(r"(\d{4})(?:[-./]?(\d{2})(?:[-./]?(\d{2}))?)?(?:[T ].*)?", re.ASCII)
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ def mbid(value: Any) -> str | None:
 def upc(value: Any) -> str | None:
     """A UPC or EAN: 8 to 14 digits."""
     digits = re.sub(r"[\s-]", "", value) if isinstance(value, str) else ""
-    return digits if re.fullmatch(r"\d{8,14}", digits) else None
+    return digits if re.fullmatch(r"[0-9]{8,14}", digits) else None
 
 
 def partial_date(value: Any) -> str | None:

@@ -1,5 +1,6 @@
 """Of an audio file, the blocks from which its tags can be read again: the evidence that a folder gives."""
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from tenuto.audio import SparseFile, Tags, TouchedFile, find_truncation, read_tags
@@ -13,6 +14,9 @@ _TAIL_TRIALS = (4096, 16_384)
 _END_TRIALS = ((8_192, 4_096), (65_536, 16_384), (BLOCKS_MAX_BYTES - 65_536, 65_536))
 """Both ends of a file through which the reader ran from one to the other, as it does with an Ogg stream without end."""
 
+_RIM_BYTES = 65_536
+_PAGE_HEADER_MAX = 27 + 255
+
 
 def tag_blocks(file: BinaryIO, size: int, name: str) -> list[Span]:
     """The blocks from which the tags can be read again: the fewest of the trials that give the same reading."""
@@ -22,6 +26,7 @@ def tag_blocks(file: BinaryIO, size: int, name: str) -> list[Span]:
     trials = (
         *(_short_tail(ranges, size, tail) for tail in _TAIL_TRIALS),
         *([(0, head), (size - tail, size)] for head, tail in _END_TRIALS if head + tail < size),
+        _hollow(file, ranges),
         _capped(ranges, BLOCKS_MAX_BYTES),
     )
     for trial in trials:
@@ -42,6 +47,30 @@ def _short_tail(ranges: list[tuple[int, int]], size: int, tail: int) -> list[tup
     if len(ranges) < 2 or ranges[-1][1] < size:  # noqa: PLR2004 -- a tail is not the head
         return ranges
     return [*ranges[:-1], (max(ranges[-1][0], size - tail), size)]
+
+
+def _hollow(file: BinaryIO, ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges, of long ones both rims alone and the Ogg page headers between: a picture among the tags is left out."""
+    kept: list[tuple[int, int]] = []
+    for first, end in ranges:
+        if end - first <= 2 * _RIM_BYTES:
+            kept.append((first, end))
+            continue
+        headers = [(max(page, first + _RIM_BYTES), min(page + _PAGE_HEADER_MAX, end - _RIM_BYTES))
+                   for page in _pages(file, first, end - _RIM_BYTES) if page + _PAGE_HEADER_MAX > first + _RIM_BYTES]  # fmt: skip
+        kept += [(first, first + _RIM_BYTES), *headers, (end - _RIM_BYTES, end)]
+    return [(first, end) for first, end in kept if first < end]
+
+
+def _pages(file: BinaryIO, first: int, end: int) -> Iterator[int]:
+    """Where the Ogg pages in a range begin (RFC 3533, section 6); none where it begins with something else."""
+    while first < end:
+        file.seek(first)
+        header = file.read(_PAGE_HEADER_MAX)
+        if header[:4] != b"OggS" or len(header) < 27 + header[26]:
+            return
+        yield first
+        first += 27 + header[26] + sum(header[27 : 27 + header[26]])
 
 
 def _capped(ranges: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]:

@@ -13,10 +13,10 @@ import msgspec
 from tenuto.evidence import pack_spans
 from tenuto.model.answers import Answer, Request
 from tenuto.model.documents import Document
-from tenuto.model.errors import SettingsError, SkipRecordError
+from tenuto.model.errors import SettingsError, SkipRecordError, SourceRefusedError
 from tenuto.sources import paths
 from tenuto.sources.folder.blocks import tag_blocks
-from tenuto.sources.folder.listing import read_listing, walk
+from tenuto.sources.folder.listing import ROLES, read_listing, walk
 
 _LICENCE_MAX_BYTES = 2**20
 
@@ -30,6 +30,7 @@ class Folder:
 
     secrets: tuple[str, ...] = ()
     user_fields: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
     robots: Request | None = None
 
     def __init__(self, root: Path) -> None:
@@ -52,8 +53,10 @@ class Folder:
         if answer.request.key != "listing":
             return
         for entry in read_listing(answer.body):
-            if entry.role in {"audio", "licence"} and not entry.problem and entry.bytes:
+            if entry.role in ROLES and (entry.bytes or entry.problem):
                 yield Request(f"{entry.role}/{entry.path}")
+            elif entry.role == "folder":
+                yield from (Request(f"{role}/{entry.path}/") for role in ROLES)
 
     def list_of(self, request: Request) -> str | None:  # noqa: ARG002 -- the protocol's shape
         """A folder has no pages."""
@@ -73,9 +76,16 @@ class Folder:
                     return Answer(request, file.read(_LICENCE_MAX_BYTES), "text/plain", datetime.now(UTC))
                 spans = tag_blocks(file, size, PurePosixPath(path).name)
         except OSError as error:
-            raise SkipRecordError(f"{path} cannot be read: {error.strerror}", "file-unreadable") from None
+            is_gone = isinstance(error, FileNotFoundError)
+            raise SkipRecordError(
+                f"{path} cannot be read: {error.strerror}", "file-unreadable", is_gone=is_gone
+            ) from None
         body, media_type = pack_spans(spans, size)
         return Answer(request, body, media_type, datetime.now(UTC))
 
     def check(self, answer: Answer) -> None:
-        """What was read is what is there."""
+        """Raise SourceRefusedError where a listing shows no audio: a share that is not mounted looks like that."""
+        if answer.request.key == "listing" and not any(entry.role == "audio" for entry in read_listing(answer.body)):
+            raise SourceRefusedError(
+                f"{self.place} holds no audio file; mount it or mend the location. What was harvested before stays as it is"
+            )

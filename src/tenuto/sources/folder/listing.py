@@ -11,6 +11,9 @@ import msgspec
 from tenuto.audio import AUDIO_SUFFIXES, sniff
 from tenuto.sources import paths
 
+ROLES = ("audio", "licence")
+"""What is read of a file; a folder that cannot be listed leaves both open for all below it."""
+
 _LICENCE_NAMES = re.compile(r"(?:copyright|licen[cs]e|copying)(?:[.-][a-z0-9.+-]{1,20})?", re.IGNORECASE)
 
 
@@ -53,8 +56,10 @@ def walk(root: Path) -> Iterator[Entry]:
 
 def _entry(child: os.DirEntry[bytes], path: bytes) -> Entry:
     shown = paths.encode(path)
+    size = 0
     try:
         status = child.stat(follow_symlinks=False)
+        size = status.st_size
         if stat.S_ISLNK(status.st_mode):
             is_named = _role(shown, b"") != "other"
             return Entry(shown, 0, 0, "link", "a symbolic link, which is not followed" if is_named else "")
@@ -63,7 +68,7 @@ def _entry(child: os.DirEntry[bytes], path: bytes) -> Entry:
         with open(child.path, "rb") as file:  # noqa: PTH123 -- bytes
             role = _role(shown, file.read(16))
     except OSError as error:
-        return Entry(shown, 0, 0, "other", f"cannot be read: {error.strerror}")
+        return Entry(shown, size, 0, _role(shown, b""), f"cannot be read: {error.strerror}")
     return Entry(shown, status.st_size, status.st_mtime_ns, role)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from tenuto.audio import SparseFile, Tags
+from tenuto.audio import SparseFile, Tags, sniff
 from tenuto.evidence import unpack_spans
 from tenuto.model.answers import Answer
 from tenuto.model.errors import IntegrityError
@@ -62,6 +62,11 @@ def _parse_audio(path: str, body: bytes) -> Iterator[Seen]:
     if tags is None:
         yield ProblemSeen(
             code="file-not-audio", subject=path, message="it is named like audio, but no tag reader knows what it is"
+        )
+        return
+    if tags.problem and sniff(file.read_at(0, 16)) is None:
+        yield ProblemSeen(
+            code="file-not-audio", subject=path, message=f"it is named like audio, but begins {file.read_at(0, 16)!r}"
         )
         return
     if tags.problem:

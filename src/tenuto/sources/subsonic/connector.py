@@ -17,7 +17,7 @@ from tenuto.model.errors import RetriableError, SettingsError, SkipRecordError, 
 from tenuto.sources import values
 from tenuto.sources.credentials import Credentials, how_to_give
 from tenuto.sources.http import Http, check_robots_status, check_status
-from tenuto.sources.subsonic.replies import artists_in, call_of, document_of, envelope, error_code, objects
+from tenuto.sources.subsonic.replies import WORDS, artists_in, call_of, code_in, document_of, envelope, objects
 
 PAGE = 500
 """The largest page that the API allows."""
@@ -47,9 +47,13 @@ class Subsonic:
     """The connector; `fetch` asks, everything else is pure."""
 
     user_fields = USER_FIELDS
+    words = WORDS
 
     def __init__(self, name: str, location: str, options: Options, credentials: Credentials, http: Http) -> None:
-        parts = urlsplit(location)
+        try:
+            parts = urlsplit(location)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SettingsError(
                 f"sources.{name}.location {location!r} is no address; it begins with http:// or https://"
@@ -87,9 +91,8 @@ class Subsonic:
         call, query = call_of(answer.request.key)
         document = document_of(answer.body)
         if call == "getArtists":
-            yield from (
-                self._request("getArtist", id=artist["id"]) for artist in artists_in(document) if "id" in artist
-            )
+            artists = (values.text(artist.get("id")) for artist in artists_in(document))
+            yield from (self._request("getArtist", id=artist_id) for artist_id in artists if artist_id)
         elif call == "getArtist":
             yield from self._albums(objects(document.get("artist"), "album"), "id")
         elif call == "getAlbumList2":
@@ -113,14 +116,17 @@ class Subsonic:
         if request == self.robots:
             return self._http.get(request, accept="text/plain")
         answer = self._http.get(request, self._login())
-        while len(self._logins) > 1 and error_code(answer) in _PASSWORD_INSTEAD:
-            self._logins.pop(0)
+        reply = document_of(answer.body)
+        if len(logins := self._logins) > 1 and code_in(reply) in _PASSWORD_INSTEAD:
+            self._logins = logins[1:]
             answer = self._http.get(request, self._login())
+        elif reply.get("status") == "ok":
+            self._logins = self._logins[:1]
         return answer
 
     def check(self, answer: Answer) -> None:
         """HTTP 200 is not success: the envelope says whether it is."""
-        if answer.request == self.robots:
+        if self.robots is not None and answer.request.key == self.robots.key:
             check_robots_status(answer)
             return
         if answer.http_status in {401, 403}:
@@ -138,11 +144,12 @@ class Subsonic:
         if reply.get("status") == "ok":
             return
         error = reply.get("error")
-        error = error if isinstance(error, dict) else {}
-        said = f"{call}: {self.place} answers with error {error.get('code')}: {error.get('message', 'no message')}"
-        if error.get("code") in _REFUSED:
+        code = code_in(reply)
+        message = error.get("message", "no message") if isinstance(error, dict) else "nothing more"
+        said = f"{call}: {self.place} answers with error {code}: {message}"
+        if code in _REFUSED:
             raise SourceRefusedError(f"{said}; {how_to_give(self._name)}")
-        if error.get("code") == 0:
+        if code == 0:
             raise RetriableError(said)
         raise SkipRecordError(said)
 
@@ -153,8 +160,8 @@ class Subsonic:
         yield from (self._request("getAlbum", id=item[field]) for item in items if values.text(item.get(field)))
 
     def _request(self, call: str, **query: str) -> Request:
-        key = f"{call}?{urlencode({**query, 'f': 'json'})}"
-        return Request(key, f"{self._base}/rest/{call}.view?{urlencode({**query, 'f': 'json'})}")
+        written = urlencode({**query, "f": "json"}, errors="replace")
+        return Request(f"{call}?{written}", f"{self._base}/rest/{call}.view?{written}")
 
     def _page(self, call: str, offset: int, **query: str) -> Request:
         if call == "search3":

@@ -7,7 +7,19 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from tenuto.model.answers import Answer
+from tenuto.sources import values
+
+_NAMES = """
+    ok failed json subsonic-response status version type serverVersion openSubsonic error code message helpUrl scanStatus
+    scanning count folderCount artists artist index ignoredArticles albumList2 album searchResult3 song id name title
+    sortName albumCount songCount coverArt artistImageUrl musicBrainzId roles artistId albumId albumArtists displayArtist
+    displayAlbumArtist displayComposer contributors role subRole isrc year genre genres duration size contentType suffix
+    path parent isDir isVideo mediaType bitRate bitDepth samplingRate channelCount track discNumber discTitles disc
+    playCount created explicitStatus comment bpm moods replayGain trackGain albumGain trackPeak albumPeak baseGain
+    fallbackGain recordLabels releaseTypes releaseDate originalReleaseDate month day isCompilation true false null
+"""
+WORDS = frozenset(_NAMES.split())
+"""Names and fixed values that replies are made of (opensubsonic.netlify.app): they say nothing of a login."""
 
 
 def call_of(key: str) -> tuple[str, dict[str, str]]:
@@ -39,10 +51,10 @@ def document_of(body: bytes) -> dict[str, Any]:
     return envelope(body) or {}
 
 
-def error_code(answer: Answer) -> int | None:
-    """The code of the error in a reply, or None."""
-    error = document_of(answer.body).get("error")
-    return error.get("code") if isinstance(error, dict) else None
+def code_in(reply: dict[str, Any]) -> int | None:
+    """The code of the error in a reply, also where it is written as text; None where there is none."""
+    error = reply.get("error")
+    return values.Values("error").whole("code", error.get("code")) if isinstance(error, dict) else None
 
 
 def artists_in(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
