@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -375,6 +376,9 @@ def test_json_of_a_harvest_that_failed_is_one_line_and_the_code_is_that_of_the_f
     assert code == 6
     (only,) = json.loads(out)["failed"]
     assert (only["source"], only["exit_code"]) == ("x", 6)
+    with wave.open(str(tmp_path / "music" / "a.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16_000))
     run("source", "add", "folder", tmp_path / "music", "--name", "y", "--archive", layout.root)
     code, out, _ = run("harvest", "--json", "--archive", layout.root)
     assert code == 9

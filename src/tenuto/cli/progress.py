@@ -61,7 +61,7 @@ class TerminalProgress:
 
     def say(self, message: str) -> None:
         """One sentence for a person."""
-        self._console.print(message)
+        self._console.print(message, soft_wrap=True)
 
     def _line(self) -> None:
         self._shown_at = time.monotonic()

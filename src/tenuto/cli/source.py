@@ -193,16 +193,11 @@ def permission(
 def _location(kind: str, location: str) -> str:
     """An address as it is, a path made absolute; what may hold a login is not even repeated in the error."""
     from tenuto.model.errors import UsageError
+    from tenuto.sources import location_mistake
 
-    scheme, is_address, rest = location.partition("://")
-    if is_address and ("@" in rest.partition("/")[0] or "?" in rest or "#" in rest):
-        raise UsageError(
-            f"LOCATION is refused: an address stops at the path ({scheme}://host/path). A login in it would be written down; "
-            "set it in the environment (TENUTO_<NAME>_PASSWORD) or in a file of mode 0600 (--credentials FILE)"
-        )
-    if kind == "subsonic" and not is_address:
-        raise UsageError("LOCATION is refused: a subsonic server's address begins with http:// or https://")
-    return location if is_address else str(Path(location).expanduser().absolute())
+    if mistake := location_mistake(kind, location):
+        raise UsageError(f"LOCATION is refused: {mistake}")
+    return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:
@@ -218,7 +213,7 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
                 f"--option {key} is refused: a login never goes on the command line, where other users can read it. Set it in "
                 "the environment (TENUTO_<NAME>_PASSWORD) or in a file of mode 0600 (--credentials FILE)"
             )
-        is_path = key.endswith("_file") and "://" not in value
+        is_path = (key.endswith("_file") or key == "terms") and "://" not in value
         options[key] = str(Path(value).expanduser().absolute()) if is_path else value
     return options
 

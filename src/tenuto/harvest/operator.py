@@ -10,6 +10,7 @@ from tenuto.archive import Layout, SourceSettings
 from tenuto.evidence import Redactor
 from tenuto.evidence.harvests import TermsRead
 from tenuto.model.answers import Answer, Request
+from tenuto.model.documents import decode_text
 from tenuto.model.errors import RightsError, SettingsError
 from tenuto.rights import Permission, parse_permission
 from tenuto.sources import LISTENS_KEY, PERMISSION_KEY, TERMS_KEY, Http, check_listens, check_status
@@ -35,7 +36,7 @@ def read_operator_files(
     permission = None
     if chosen.permission:
         answer = _file(layout, chosen.permission, PERMISSION_KEY, f"sources.{name}.permission", clock())
-        permission = parse_permission(answer.body.decode("utf-8", "replace"), Path(chosen.permission).name)
+        permission = parse_permission(*_text(answer, chosen.permission))
         if not permission.harvest.metadata:
             raise RightsError(f"the permission of {name} forbids harvesting its metadata; nothing was asked")
         answers.append(answer)
@@ -54,6 +55,11 @@ def read_operator_files(
             )
         answers.append(answer)
     return OperatorFiles(tuple(answers), permission, terms)
+
+
+def _text(answer: Answer, written: str) -> tuple[str, str]:
+    name = Path(written).name
+    return decode_text(answer.body, name), name
 
 
 def _file(layout: Layout, written: str, key: str, setting: str, now: datetime) -> Answer:

@@ -25,11 +25,16 @@ _SECRET = re.compile(r"password|token|secret|salt|api_?key", re.IGNORECASE)
 
 def read_text(path: Path) -> str:
     """A file that people write, with or without a byte order mark; raises SettingsError where it is no UTF-8."""
+    return decode_text(path.read_bytes(), path.name)
+
+
+def decode_text(content: bytes, name: str) -> str:
+    """`read_text` of bytes that were read already."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(
-            f"{path.name} is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}; save it as UTF-8"
+            f"{name} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}; save it as UTF-8"
         ) from None
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -48,6 +47,7 @@ __all__ = [
     "check_listens",
     "check_options",
     "check_status",
+    "location_mistake",
     "open_source",
     "parse",
     "user_agent",
@@ -62,17 +62,24 @@ def parse(kind: str, answer: Answer) -> Iterator[Seen]:
     return found
 
 
+def location_mistake(kind: str, location: str) -> str | None:
+    """Why a location cannot be one, or None; what may hold a login is not repeated."""
+    scheme, is_address, rest = location.partition("://")
+    if is_address and ("@" in rest.partition("/")[0] or "?" in rest or "#" in rest):
+        return (
+            f"an address stops at the path ({scheme}://host/path). A login in it would be written down; set it in the "
+            "environment (TENUTO_<NAME>_PASSWORD) or in a file of mode 0600 (--credentials FILE)"
+        )
+    if kind == "subsonic" and scheme not in {"http", "https"}:
+        return "a subsonic server's address begins with http:// or https://"
+    return None
+
+
 def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """What is wrong with a source's kind, location and options, a sentence each."""
     if kind not in KINDS:
         return (f"kind: {kind!r} is none; there are {', '.join(KINDS)}",)
-    wrong = []
-    try:
-        parts = urlsplit(location)
-    except ValueError as error:
-        return (f"location: {error}",)
-    if parts.scheme in {"http", "https"} and (parts.username or parts.password):
-        wrong.append("location: holds a login, which would be written down; take it out and give it by environment")
+    wrong = [f"location: {mistake}"] if (mistake := location_mistake(kind, location)) else []
     if "terms" in options and str(options.get("terms_permit")).casefold() not in {"yes", "no", "true", "false"}:
         wrong.append("options.terms_permit: read the terms and say yes or no: do they let programs ask for metadata?")
     own = {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}

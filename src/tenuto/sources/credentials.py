@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenuto.archive.keys import is_private
-from tenuto.model.documents import Document, load_toml, validate
+from tenuto.model.documents import Document, load_toml, read_text, validate
 from tenuto.model.errors import SettingsError
 
 
@@ -55,7 +55,7 @@ def _read(file: Path) -> _CredentialsFile:
     if not is_private(file):
         raise SettingsError(f"credentials file {file} can be read by others (mode {file.stat().st_mode & 0o777:04o}); "
                             f"run: chmod 600 {file}")  # fmt: skip
-    return validate(_CredentialsFile, load_toml(file.read_text(encoding="utf-8"), file.name), file.name)
+    return validate(_CredentialsFile, load_toml(read_text(file), file.name), file.name)
 
 
 def environment() -> Mapping[str, str]:
