@@ -94,7 +94,7 @@ rate_per_s = -1
         "selection.budget: 'a lot' is no size; write it like 500 GB, 24MB or 10 GiB",
         "sources.Bad Name.[key]: a name has 1-40 lower-case letters, digits and hyphens",
         "sources.server.permision: no such setting; did you mean permission?",
-        "sources.server.location: holds a login",
+        "sources.server.location: an address stops at the path",
         "sources.server.options.logn: ",
         "sources.server.options.login: ",
         "sources.odd.kind: 'gramophone' is none; there are corrections, folder, subsonic",

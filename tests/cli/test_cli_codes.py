@@ -304,7 +304,7 @@ def test_a_login_in_settings_written_by_hand_is_refused_without_repeating_it(run
     with_source(layout, '\n[sources.s]\nkind = "subsonic"\nlocation = "http://me:secret-7f3a@x.invalid"\n')
     code, out, err = run("status", "--archive", layout.root)
     assert (code, out) == (3, "")
-    assert "holds a login" in err
+    assert "A login in it would be written down" in err
     assert "secret-7f3a" not in err
 
 
