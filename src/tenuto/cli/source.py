@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
-from tenuto.cli.tables import line, show
+from tenuto.cli.tables import line, moment, show
 
 
 def add(
@@ -87,9 +87,7 @@ def list_(*, archive: Archive = HERE, json: Json = False) -> None:
     if not rows:
         line("no sources yet; add one with: tenuto source add KIND LOCATION --name NAME")
         return
-    shown = [
-        (r["name"], r["kind"], r["location"], r["permission"] or "none", r["last_harvest"] or "never") for r in rows
-    ]
+    shown = [(r["name"], r["kind"], r["location"], r["permission"] or "none", moment(r["last_harvest"])) for r in rows]
     show("", ("name", "kind", "location", "permission", "last harvest"), shown)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
-from tenuto.cli.tables import line, show
+from tenuto.cli.tables import line, moment, show
 
 
 def status(*, archive: Archive = HERE, json: Json = False) -> None:
@@ -33,7 +33,7 @@ def _render(found: dict[str, Any]) -> None:
     )
     line()
     show("sources", ("name", "kind", "tracks", "tombstones", "last harvest", "permission"),
-         [(name, s["kind"], f"{s['tracks']:,}", f"{s['tombstones']:,}", s["last_harvest"] or "never", s["permission"] or "none")
+         [(name, s["kind"], f"{s['tracks']:,}", f"{s['tombstones']:,}", moment(s["last_harvest"]), s["permission"] or "none")
           for name, s in found["sources"].items()], right=("tracks", "tombstones"))  # fmt: skip
     line()
     show("tracks by status", ("status", "tracks", ""), [*((name, f"{count:,}", STATUSES[name])

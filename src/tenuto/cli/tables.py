@@ -33,3 +33,8 @@ def show(heading: str, columns: Sequence[str], rows: Iterable[Sequence[object]],
 def line(text: str = "") -> None:
     """One line of text."""
     _console.print(text)
+
+
+def moment(at: str | None) -> str:
+    """A moment (ISO 8601, UTC) to the minute, as people read it; `never` for none."""
+    return at[:16].replace("T", " ") if at else "never"
