@@ -76,7 +76,7 @@ def list_(*, archive: Archive = HERE, json: Json = False) -> None:
     from tenuto.evidence import finished_harvests
 
     layout, settings = open_archive(archive)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, source in settings.sources.items():
         harvests = finished_harvests(layout.harvests(name))
         rows.append({"name": name, "kind": source.kind, "location": source.location, "permission": source.permission,
