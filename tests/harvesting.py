@@ -19,7 +19,7 @@ from tenuto.evidence.harvests import HarvestManifest, finished_harvests
 NAME = "shop"
 LOGIN = {f"TENUTO_{NAME.upper()}_USER": USER, f"TENUTO_{NAME.upper()}_PASSWORD": PASSWORD}
 KEY_LOGIN = {f"TENUTO_{NAME.upper()}_API_KEY": API_KEY}
-QUICK = {"rate_per_s": 2000, "concurrency": 2, "timeout_s": 1.0, "tries": 2, "pause_max_s": 0.05}
+QUICK = {"rate_per_s": 2000, "concurrency": 2, "timeout_s": 1.0, "tries": 2, "pause_max_s": 0.005}
 
 PERMISSION = """\
 format = "tenuto-permission-1"

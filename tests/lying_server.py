@@ -124,7 +124,7 @@ class LyingServer:
             log, self.log = self.log, []
         return log
 
-    def keys(self, *, answered: bool = False) -> list[str]:
+    def requests(self, *, answered: bool = False) -> list[str]:
         """What was asked (or only what was answered to the last byte), in order."""
         with self.lock:
             return [asked.key for asked in self.log if asked.is_answered or not answered]
@@ -136,12 +136,18 @@ class LyingServer:
     def secrets_sent(self) -> set[str]:
         """Every login that ever came, in every part: passwords, tokens, salts, keys."""
         with self.lock:
-            return {asked.query[name] for asked in self.log for name in ("p", "t", "s", "apiKey") if name in asked.query}
+            return {
+                asked.query[name] for asked in self.log for name in ("p", "t", "s", "apiKey") if name in asked.query
+            }
 
     def trick_for(self, asked: Asked) -> Trick | None:
         with self.lock:
             for lie in self.lies:
-                if lie.left == 0 or lie.call not in {None, asked.call} or lie.own_id not in {None, asked.query.get("id")}:
+                if (
+                    lie.left == 0
+                    or lie.call not in {None, asked.call}
+                    or lie.own_id not in {None, asked.query.get("id")}
+                ):
                     continue
                 if lie.left is not None:
                     lie.left -= 1
@@ -227,7 +233,7 @@ class LyingServer:
 
 def _album(number: int, songs: int) -> dict[str, Any]:
     own, artist = f"al-{number:04d}", f"ar-{number % 3}"
-    title, name = f"Album №{number} – 第{number}輯", f"Künstler {number % 3}"
+    title, name = f"Album №{number}: 第{number}輯", f"Künstler {number % 3}"
     return {
         "id": own, "name": title, "artist": name, "artistId": artist, "songCount": songs, "year": 1990 + number,
         "song": [
@@ -253,12 +259,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """The log is kept elsewhere."""
 
     def do_GET(self) -> None:
         service, parts = self.server.service, urlsplit(self.path)
-        asked = Asked(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), dict(self.headers), time.monotonic())
+        asked = Asked(
+            parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), dict(self.headers), time.monotonic()
+        )
         with service.lock:
             answered = sum(one.is_answered for one in service.log)
             if service.down_after is not None and answered >= service.down_after:

@@ -52,7 +52,9 @@ def truncation_of(file: Path) -> str | None:
         ("a.mp3", {}, "mp3", False),
     ],
 )
-def test_a_file_written_here_is_read_as_what_it_is(tmp_path: Path, name: str, how: dict[str, str], codec: str, is_lossless: bool) -> None:
+def test_a_file_written_here_is_read_as_what_it_is(
+    tmp_path: Path, name: str, how: dict[str, str], codec: str, is_lossless: bool
+) -> None:
     file = written(tmp_path / name, **how)
     tags = tags_of(file)
     assert (tags.codec, tags.is_lossless, tags.channels_count) == (codec, is_lossless, 2)
@@ -78,7 +80,9 @@ def test_a_wav_of_unknown_length_is_not_called_truncated(tmp_path: Path) -> None
         assert truncation_of(file) is None
 
 
-@pytest.mark.parametrize("head", [b"OggS", b"RIFF", b"FORM", b"ID3", b"\xff\xfb", b"fLaC", b"\0\0\0\x18ftypM4A ", b"RIFF\xff\xff"])
+@pytest.mark.parametrize(
+    "head", [b"OggS", b"RIFF", b"FORM", b"ID3", b"\xff\xfb", b"fLaC", b"\0\0\0\x18ftypM4A ", b"RIFF\xff\xff"]
+)
 def test_a_file_of_a_header_alone_raises_nothing(tmp_path: Path, head: bytes) -> None:
     for extra in (b"", b"\0" * 7, b"\xff" * 40):
         content = head + extra
@@ -117,7 +121,9 @@ def test_id3_frames_are_read_under_the_common_names(tmp_path: Path) -> None:
     assert tags.all("musicbrainz_trackid") == ("8b882575-08a5-4452-a7a7-cbb8a1531f9e",)
 
 
-def test_an_id3_title_that_is_no_text_in_its_own_encoding_raises_nothing_and_its_bytes_are_in_the_blocks(tmp_path: Path) -> None:
+def test_an_id3_title_that_is_no_text_in_its_own_encoding_raises_nothing_and_its_bytes_are_in_the_blocks(
+    tmp_path: Path,
+) -> None:
     file = mp3_with(tmp_path, TIT2(encoding=Encoding.UTF8, text=["MARKER title"]), TPE1(text=["kept"]))
     raw = file.read_bytes().replace(b"MARKER", b"\xff\xfe\xc3(\x80")
     raw = raw.replace(b"\xff\xfe\xc3(\x80", b"\xff\xfe\xc3(\x80\x81")  # six bytes, as MARKER had
@@ -132,7 +138,9 @@ def test_an_id3_title_that_is_no_text_in_its_own_encoding_raises_nothing_and_its
 
 
 @pytest.mark.parametrize("broken", [b"\xff\xfe\xfd", b"\xed\xa0\x80", b"a\x00b", b"\xc3"])
-def test_a_vorbis_comment_in_a_broken_encoding_raises_nothing_and_the_other_tags_stay(tmp_path: Path, broken: bytes) -> None:
+def test_a_vorbis_comment_in_a_broken_encoding_raises_nothing_and_the_other_tags_stay(
+    tmp_path: Path, broken: bytes
+) -> None:
     for name, kind in (("a.flac", FLAC), ("a.ogg", OggVorbis)):
         file = written(tmp_path / name)
         tagged = kind(file)
@@ -176,7 +184,10 @@ def test_a_sparse_file_behaves_as_a_file(tmp_path: Path) -> None:
     assert file.touched(gap=0) == [(0, 10)]
 
 
-@pytest.mark.parametrize(("suffix", "is_lossless"), [("flac", True), (".WAV", True), ("Mp3", False), ("m4a", None), ("", None), ("txt", None)])
+@pytest.mark.parametrize(
+    ("suffix", "is_lossless"),
+    [("flac", True), (".WAV", True), ("Mp3", False), ("m4a", None), ("", None), ("txt", None)],
+)
 def test_a_suffix_says_whether_it_is_lossless_only_where_it_can(suffix: str, is_lossless: bool | None) -> None:
     assert is_lossless_suffix(suffix) is is_lossless
 

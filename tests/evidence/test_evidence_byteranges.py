@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from tenuto.evidence import Span, pack_spans, unpack_spans
 from tenuto.model.errors import IntegrityError
 
-NASTY = st.sampled_from([b"--", b"\r\n--", b"\r\n--tenuto-0--\r\n", b"Content-Range: bytes 0-0/1\r\n\r\n", b"\r", b"\n"])
+NASTY = st.sampled_from(
+    [b"--", b"\r\n--", b"\r\n--tenuto-0--\r\n", b"Content-Range: bytes 0-0/1\r\n\r\n", b"\r", b"\n"]
+)
 CONTENT = st.one_of(st.binary(min_size=1, max_size=40), st.lists(NASTY, min_size=1, max_size=4).map(b"".join))
 SPANS = st.lists(st.builds(Span, st.integers(0, 2**40), CONTENT), max_size=6)
 

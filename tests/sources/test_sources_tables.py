@@ -34,13 +34,28 @@ def bad(seen: list[Seen]) -> list[str]:
 
 
 def test_listens_are_read_with_their_date_and_scope() -> None:
-    seen = listens(HEAD + "a,1,2026-01-02\n日本 🎵,0,2026-01\n\"c,d\",30000000000,2026\n")
+    seen = listens(HEAD + 'a,1,2026-01-02\n日本 🎵,0,2026-01\n"c,d",30000000000,2026\n')
     assert good(seen) == [("a", 1, "2026-01-02"), ("日本 🎵", 0, "2026-01"), ("c,d", 30_000_000_000, "2026")]
     assert {item.listens_scope for item in seen if isinstance(item, ListensSeen)} == {"service"}
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("line", ["a,-1,2026", "a,x,2026", "a,1.5,2026", ",5,2026", "a,5,", "a,5,soon", "a", '"a,5,2026', 'a,5,2026"x"y"', "a,,2026", "a\0,1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a,-1,2026",
+        "a,x,2026",
+        "a,1.5,2026",
+        ",5,2026",
+        "a,5,",
+        "a,5,soon",
+        "a",
+        '"a,5,2026',
+        'a,5,2026"x"y"',
+        "a,,2026",
+        "a\0,1",
+    ],
+)
 def test_a_bad_line_is_a_problem_and_the_lines_round_it_are_read(line: str) -> None:
     seen = listens(f"{HEAD}before,1,2026\n{line}\nafter,2,2026\n")
     assert [track for track, *_ in good(seen)] in (["before", "after"], ["before", "a", "after"])
@@ -61,14 +76,26 @@ def test_a_line_of_a_megabyte_is_a_problem_and_no_crash() -> None:
     assert (good(seen), bad(seen)) == ([("b", 1, "2026")], ["line 2"])
 
 
-@pytest.mark.parametrize("head", ["ID, Listens ,DATE\n", "\ufeffid,listens,date\n", "date,extra,listens,id\n", "id,listens,date\r\n"])
+@pytest.mark.parametrize(
+    "head", ["ID, Listens ,DATE\n", "\ufeffid,listens,date\n", "date,extra,listens,id\n", "id,listens,date\r\n"]
+)
 def test_a_header_is_known_however_it_is_written(head: str) -> None:
     names = [name.strip().casefold() for name in head.strip("\ufeff\r\n ").split(",")]
     row = ",".join({"id": "a", "listens": "3", "date": "2026", "extra": "?"}[name] for name in names)
     assert good(listens(f"{head}{row}\r\n")) == [("a", 3, "2026")]
 
 
-@pytest.mark.parametrize("content", [b"", b"id,plays,date\na,1,2026\n", b"\xff\xfe\x00", b"id;listens;date\n", b'"' + b"x" * 200_000, b"\n" + HEAD.encode()])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"id,plays,date\na,1,2026\n",
+        b"\xff\xfe\x00",
+        b"id;listens;date\n",
+        b'"' + b"x" * 200_000,
+        b"\n" + HEAD.encode(),
+    ],
+)
 def test_a_file_that_is_no_list_of_listens_is_an_error_of_the_settings(content: bytes) -> None:
     with pytest.raises(SettingsError, match=r"listens_file listens\.csv"):
         check_listens(content, "listens.csv")
@@ -94,7 +121,16 @@ def test_no_bytes_make_either_reader_raise(body: bytes) -> None:
             assert isinstance(item, (ListensSeen, CorrectionSeen, ProblemSeen))
 
 
-@given(st.lists(st.lists(st.text(st.characters(exclude_characters='"\r\n\0,', exclude_categories=["Cs"]), max_size=8), min_size=3, max_size=3), max_size=9))
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_characters='"\r\n\0,', exclude_categories=["Cs"]), max_size=8),
+            min_size=3,
+            max_size=3,
+        ),
+        max_size=9,
+    )
+)
 def test_rows_come_back_with_the_number_of_their_line(cells: list[list[str]]) -> None:
     body = "\n".join(["a,b,c", *(",".join(row) for row in cells)]).encode()
     rows = list(read_rows(body, is_line_by_line=True))
@@ -106,16 +142,36 @@ def corrected(text: str) -> list[Seen]:
 
 
 def test_corrections_are_read_with_their_reasons() -> None:
-    seen = corrected(CORRECTED + 'shop,track,so-1,title,"New, title","two\nlines",Jo\nshop,track,so-2,isrc,,wrong code,Jo\n')
+    seen = corrected(
+        CORRECTED + 'shop,track,so-1,title,"New, title","two\nlines",Jo\nshop,track,so-2,isrc,,wrong code,Jo\n'
+    )
     assert seen == [
-        CorrectionSeen(corrected_source="shop", kind="track", own_id="so-1", field="title", value="New, title", reason="two\nlines", corrected_by="Jo"),
-        CorrectionSeen(corrected_source="shop", kind="track", own_id="so-2", field="isrc", value=None, reason="wrong code", corrected_by="Jo"),
-    ]  # fmt: skip
+        CorrectionSeen(
+            corrected_source="shop",
+            kind="track",
+            own_id="so-1",
+            field="title",
+            value="New, title",
+            reason="two\nlines",
+            corrected_by="Jo",
+        ),
+        CorrectionSeen(
+            corrected_source="shop",
+            kind="track",
+            own_id="so-2",
+            field="isrc",
+            value=None,
+            reason="wrong code",
+            corrected_by="Jo",
+        ),
+    ]
 
 
 @pytest.mark.parametrize("column", ["source", "kind", "id", "field", "reason", "by"])
 def test_a_correction_that_lacks_something_is_a_problem_and_the_next_is_read(column: str) -> None:
-    whole = dict(zip(CORRECTED.strip().split(","), ["shop", "track", "so-1", "title", "x", "because", "Jo"], strict=True))
+    whole = dict(
+        zip(CORRECTED.strip().split(","), ["shop", "track", "so-1", "title", "x", "because", "Jo"], strict=True)
+    )
     lacking = {**whole, column: "  "}
     seen = corrected(CORRECTED + ",".join(lacking.values()) + "\n" + ",".join(whole.values()) + "\n")
     assert [type(item) for item in seen] == [ProblemSeen, CorrectionSeen]

@@ -13,6 +13,9 @@ from tenuto.model.errors import RetriableError, SkipRecordError, SourceDownError
 from tenuto.model.progress import Progress
 from tenuto.sources import Source
 
+GIVEN_UP = "given-up"
+"""The outcome of a request whose tries all failed, while it may be asked again later; never written."""
+
 
 class Stopped(BaseException):
     """The harvest is being stopped; no thread waits any longer."""
@@ -80,8 +83,9 @@ class Asker:
     rules: Rules = field(default_factory=Rules)
     chance: random.Random = field(default_factory=random.Random)
 
-    def ask(self, request: Request) -> Answer:
-        """The answer with secrets cut and its outcome set: FAILED, with our own sentence, where none came at all.
+    def ask(self, request: Request, *, is_demanded: bool = False) -> Answer:
+        """The answer with secrets cut and its outcome set: GIVEN_UP where all tries failed (with our own sentence where
+        none came at all); if it `is_demanded`, FAILED, and SourceDownError where none came at all.
 
         Raises SourceRefusedError where the source does not let us in, SourceDownError where it asks for a long pause,
         RightsError where robots.txt does not let us ask this.
@@ -100,21 +104,17 @@ class Asker:
                     self.progress.say(self.redactor.text(f"{error}; trying again in {pause_s:.1f} s"))
                     self.pace.hold_back(pause_s)
                 elif answer is not None:
-                    return replace(answer, outcome=FAILED)
+                    return replace(answer, outcome=FAILED if is_demanded else GIVEN_UP)
                 else:
                     message = self.redactor.text(f"{error}; given up after {self.tries} tries")
-                    return Answer(request, message.encode(), "text/plain", datetime.now(UTC), outcome=FAILED)
+                    if is_demanded:
+                        raise SourceDownError(
+                            f"{message}. What was answered is kept: run tenuto harvest again to go on"
+                        ) from None
+                    return Answer(request, message.encode(), "text/plain", datetime.now(UTC), outcome=GIVEN_UP)
             else:
                 return answer
         raise AssertionError("tries is at least 1")
-
-    def demand(self, request: Request) -> Answer:
-        """An answer that the source itself gave; raises SourceDownError where none came at all."""
-        answer = self.ask(request)
-        if answer.outcome == FAILED and not answer.http_status:
-            raise SourceDownError(f"{answer.body.decode('utf-8', 'replace')}. "
-                                  "What was answered is kept: run tenuto harvest again to go on")  # fmt: skip
-        return answer
 
     def _pause_s(self, error: RetriableError, attempt: int) -> float:
         """The source's own wish, else 1, 2, 4 … seconds, half of it by chance so that many askers do not meet."""

@@ -76,7 +76,7 @@ def sample(layout: Layout, settings: Settings, name: str, progress: Progress) ->
     """A page or so of a source, mapped; nothing is kept."""
     with _open(layout, settings, name, lambda: datetime.now(UTC)) as opened:
         asker, _, _ = _check_robots(opened, _asker(opened, settings, progress))
-        answers = [asker.demand(request) for request in opened.source.sample()]
+        answers = [asker.ask(request, is_demanded=True) for request in opened.source.sample()]
     return [(answer, list(parse(opened.settings.kind, answer)) if answer.outcome == OK else []) for answer in answers]
 
 
@@ -137,7 +137,7 @@ def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Asker, Answer | Non
     request = opened.source.robots
     if request is None:
         return asker, None, None
-    answer = asker.demand(request)
+    answer = asker.ask(request, is_demanded=True)
     robots, rules = read_robots(answer, opened.agent, opened.source.first(), opened.operator.permission)
     if not robots.is_allowed and not robots.is_outranked:
         how = f"HTTP {robots.http_status}" if robots.http_status else "it cannot be read"

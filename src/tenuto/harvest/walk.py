@@ -3,19 +3,22 @@
 import hashlib
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tenuto.archive import SourceSettings
 from tenuto.evidence import EvidenceWriter, Redactor, read_records
-from tenuto.harvest.asking import Asker, Pace, Stopped
+from tenuto.harvest.asking import GIVEN_UP, Asker, Pace, Stopped
 from tenuto.harvest.operator import OperatorFiles
 from tenuto.harvest.pages import fingerprint
-from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request
+from tenuto.model.answers import FAILED, OK, Answer, Request
 from tenuto.model.errors import SourceDownError, SourceError, SourceRefusedError
 from tenuto.model.progress import Progress
 from tenuto.sources import Source
+
+_SERVER_FAULT = 429
+"""From this HTTP status on it is the server's state (too many requests, 5xx), not the request."""
 
 _FAILED_IN_A_ROW = 3
 """After so many requests that fail one after the other the source is asked whether it is still there."""
@@ -117,7 +120,7 @@ class Walk:
                 raise
             self._probe()
             message = self._opened.redactor.text(str(error)).encode()
-            return Answer(request, message, "text/plain", datetime.now(UTC), outcome=MISSING)
+            return Answer(request, message, "text/plain", datetime.now(UTC), outcome=FAILED)
 
     def _rescue(self, flying: dict[Future[Answer], Request]) -> None:
         """What still flies when the harvest stops is kept if it arrives: nobody should be asked for it again."""
@@ -126,13 +129,13 @@ class Walk:
                 answer = future.result()
             except (Exception, Stopped):  # noqa: BLE001, S112 -- the first fault is the one that is reported
                 continue
-            if answer.outcome == OK or (answer.outcome == MISSING and request != self._greeting):
+            if answer.outcome == OK or (answer.outcome != GIVEN_UP and request != self._greeting):
                 self._keep_asked(request, answer)
 
     def _take(self, request: Request, answer: Answer) -> None:
         if request == self._greeting and answer.outcome != OK:
             raise self._no_greeting(answer)
-        if answer.outcome == FAILED:
+        if answer.outcome == GIVEN_UP:
             self._fail(request, answer)
             return
         self._in_a_row = 0
@@ -144,7 +147,7 @@ class Walk:
         self._in_a_row += 1
         if self._is_last_round:
             self._probe()
-            self._keep_asked(request, answer)
+            self._keep_asked(request, replace(answer, outcome=FAILED))
             return
         self._failed.append(request)
         if self._in_a_row >= _FAILED_IN_A_ROW or not answer.http_status:
@@ -152,21 +155,22 @@ class Walk:
 
     def _probe(self) -> None:
         """Go on only if the source still answers its greeting."""
-        answer = self._asker.ask(self._greeting)
+        answer = self._asker.ask(self._greeting, is_demanded=True)
         if answer.outcome != OK:
             raise self._no_greeting(answer)
         self._in_a_row = 0
 
     def _no_greeting(self, answer: Answer) -> SourceError:
         said = " ".join(answer.body[:200].decode("utf-8", "replace").split())
+        how = f"HTTP {answer.http_status}: {said}" if answer.http_status else said
         place, name = self._opened.source.place, self._opened.name
-        if answer.outcome == FAILED:
-            how = f"HTTP {answer.http_status}" if answer.http_status else said
+        is_silent = answer.outcome == GIVEN_UP and not answer.http_status
+        if is_silent or answer.http_status >= _SERVER_FAULT:
             return SourceDownError(
-                f"{place} is down: {how}; what was answered is kept, run tenuto harvest again to go on"
+                f"{place} cannot be asked now ({how}); what was answered is kept: run tenuto harvest again to go on"
             )
-        return SourceRefusedError(f"{place} does not answer the greeting as it should (HTTP {answer.http_status}: {said}); "
-                                  f"look with: tenuto source test {name}")  # fmt: skip
+        return SourceRefusedError(f"{place} does not answer the greeting as it should ({how}); look with: "
+                                  f"tenuto source test {name}")  # fmt: skip
 
     def _keep_asked(self, request: Request, answer: Answer) -> None:
         self.keep(answer)

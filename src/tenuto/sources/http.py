@@ -22,6 +22,9 @@ _REDIRECTS_MAX = 5
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """What bodies may be packed with: others, and one packing in another, unpack to a million times their size."""
 
+_GONE = frozenset({404, 410})
+"""Not found, gone (RFC 9110): any other status leaves open whether there is such a thing."""
+
 _PATIENCE = 10
 """An answer that drips takes at most so many time-outs."""
 
@@ -63,7 +66,9 @@ class Http:
                 return answer
             _check_redirect(address, onward)
             address = onward
-        raise SkipRecordError(f"{request.address()} redirects more than {_REDIRECTS_MAX} times", "answer-invalid")
+        raise SkipRecordError(
+            f"{request.address()} redirects more than {_REDIRECTS_MAX} times", "answer-invalid", is_gone=False
+        )
 
     def _once(
         self, request: Request, address: str, secret: Mapping[str, str], accept: str
@@ -76,7 +81,9 @@ class Http:
                 location = response.headers.get("Location") if response.is_redirect else None
                 return answer, _onward(address, location, secret) if location else None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid") from None
+            raise SkipRecordError(
+                f"{address} redirects to what is no address", "answer-invalid", is_gone=False
+            ) from None
         except UnicodeError:
             raise _no_address(address) from None
         except httpx.TimeoutException as error:
@@ -88,13 +95,15 @@ class Http:
         coding = response.headers.get("Content-Encoding", "").strip().casefold()
         if coding not in _CODINGS:
             raise SkipRecordError(f"{request.address()} answers packed as {coding[:40]!r}, which was not asked for",
-                                  "answer-invalid")  # fmt: skip
+                                  "answer-invalid", is_gone=False)  # fmt: skip
         parts, size, patience_until = [], 0, time.monotonic() + _PATIENCE * self._timeout_s
         for part in response.iter_bytes():
             size += len(part)
             if size > self._max_bytes:
                 raise SkipRecordError(
-                    f"{request.address()} answers with more than {self._max_bytes} bytes", "answer-invalid"
+                    f"{request.address()} answers with more than {self._max_bytes} bytes",
+                    "answer-invalid",
+                    is_gone=False,
                 )
             if time.monotonic() > patience_until:
                 raise httpx.ReadTimeout(f"after {size} bytes")
@@ -112,7 +121,7 @@ def check_status(answer: Answer) -> None:
         raise RetriableError(
             said, retry_after_s({name.casefold(): value for name, value in answer.headers}, answer.fetched_at)
         )
-    raise SkipRecordError(said)
+    raise SkipRecordError(said, is_gone=status in _GONE)
 
 
 def check_robots_status(answer: Answer) -> None:
@@ -156,7 +165,7 @@ def _check_redirect(address: str, onward: str) -> None:
     if there.hostname != here.hostname or is_weaker or there.scheme not in {"http", "https"}:
         raise SkipRecordError(
             f"{address} redirects to {there.scheme}://{there.hostname}, which is not followed; "
-            "if that is where the source lives now, change its location", "answer-invalid")  # fmt: skip
+            "if that is where the source lives now, change its location", "answer-invalid", is_gone=False)  # fmt: skip
 
 
 def _onward(address: str, location: str, secret: Mapping[str, str]) -> str:
@@ -167,7 +176,7 @@ def _onward(address: str, location: str, secret: Mapping[str, str]) -> str:
             url = url.copy_remove_param(name)
         return str(url.copy_with(userinfo=b""))
     except (ValueError, httpx.InvalidURL):
-        raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid") from None
+        raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid", is_gone=False) from None
 
 
 def _plain(error: httpx.HTTPError) -> str:

@@ -33,6 +33,7 @@ _COME_AGAIN = frozenset({429, 503})
 _REFUSED = frozenset({20, 30, 40, 41, 42, 43, 44, 60})
 """Error codes after which nothing goes on: protocol version, login, trial over."""
 
+_NOT_FOUND = 70
 _PASSWORD_INSTEAD = frozenset({10, 30, 40, 41, 42})
 """Error codes with which servers that know no token answer one."""
 
@@ -151,7 +152,7 @@ class Subsonic:
             raise SourceRefusedError(f"{said}; {how_to_give(self._name)}")
         if code == 0:
             raise RetriableError(said)
-        raise SkipRecordError(said)
+        raise SkipRecordError(said, is_gone=code == _NOT_FOUND)
 
     def _login(self) -> Mapping[str, str]:
         return {**self._logins[0], "v": _API_VERSION, "c": f"tenuto-{__version__}"}
