@@ -12,6 +12,7 @@ def candidates(**columns):
     """Columns of equal length; `assumed_listens` are the `listens` unless given."""
     rows = len(next(iter(columns.values())))
     columns.setdefault("assumed_listens", columns.get("listens", [UNKNOWN] * rows))
+    columns.setdefault("source", [0] * rows)
     filled = {}
     for field in fields(Candidates):
         if field.name == "table":

@@ -201,3 +201,16 @@ def test_reading_a_real_file_twice_touches_the_same_bytes() -> None:
             read_tags(view)
             touched.append(view.touched())
     assert touched[0] == touched[1]
+
+
+@pytest.mark.parametrize("left_frac", [0.9, 0.5, 0.2])
+def test_a_flac_that_is_cut_off_is_found(left_frac: float) -> None:
+    sound = io.BytesIO()
+    noise = np.random.default_rng(1).standard_normal((44_100 * 3, 2)) * 0.1
+    soundfile.write(sound, noise, 44_100, format="FLAC", subtype="PCM_16")
+    whole = sound.getvalue()
+    cut = whole[: int(len(whole) * left_frac)]
+    assert find_truncation(TouchedFile(io.BytesIO(whole), len(whole), "a.flac"), len(whole)) is None
+    said = find_truncation(TouchedFile(io.BytesIO(cut), len(cut), "a.flac"), len(cut))
+    missing_pct = int((said or "0").split(" %")[0])
+    assert abs(missing_pct - (1 - left_frac) * 100) < 5

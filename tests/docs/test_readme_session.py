@@ -8,7 +8,7 @@ import readme_session
 _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[0-9:+]+"), "TIME"),
     (re.compile(r"\d{8}T\d{6}Z-\d\d"), "HARVEST"),
-    (re.compile(r"\d{4}-\d\d-\d\d"), "DAY"),
+    (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d)?"), "DAY"),
     (re.compile(r"\b[0-9a-f]{8,}\b"), "HEX"),
     (re.compile(r"\d+(?:\.\d+)? (?:B|kB|MB|GB|TB)\b"), "SIZE"),
     (re.compile(r"[ \t]+"), " "),

@@ -133,10 +133,10 @@ def test_a_secret_is_cut_from_a_json_body_however_it_is_escaped(secret: str, way
 @settings(max_examples=50, deadline=None)
 @given(SECRETS)
 def test_a_secret_is_cut_from_headers_and_their_names(secret: str) -> None:
-    assume(secret not in "X-Echo: p= x Set-Cookie")
-    answer = an_answer(b"", (("X-Echo", f"p={secret}"), ("Set-Cookie", "session=1"), (f"X-{secret}", "x")))
+    assume(not set("<>") & set(secret) and secret not in "X-Echo X-<> Set-Cookie x")
+    answer = an_answer(b"", (("X-Echo", f"<{secret}>"), ("Set-Cookie", "session=1"), (f"X-<{secret}>", "x")))
     headers = Redactor([secret]).answer(answer).headers
-    assert headers == (("X-Echo", f"p={MARK}"), ("Set-Cookie", MARK), (f"X-{MARK}", "x"))
+    assert headers == (("X-Echo", f"<{MARK}>"), ("Set-Cookie", MARK), (f"X-<{MARK}>", "x"))
 
 
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789äöüéñ", min_size=1, max_size=8)

@@ -154,7 +154,7 @@ def test_a_request_that_failed_all_its_tries_is_asked_once_more_at_the_end(
         (lying.html_page, FAILED),
         (lying.drop, FAILED),
         (lying.truncate, FAILED),
-        (lying.stall(0.5), FAILED),
+        (lying.stall(0.2), FAILED),
         (lying.subsonic_error(0), FAILED),
         (lying.answer(404), MISSING),
         (lying.subsonic_error(70), MISSING),
@@ -194,7 +194,7 @@ def test_one_thing_that_cannot_be_had_is_a_finding_and_the_rest_is_whole(
     whole = undisturbed()
     with LyingServer() as server:
         server.lie(trick, call="getAlbum", own_id="al-0003")
-        layout = shop(tmp_path, server, politeness={"timeout_s": 0.3 if "stall" in str(trick) else 2.0})
+        layout = shop(tmp_path, server, politeness={"timeout_s": 0.1 if "stall" in str(trick) else 2.0})
         assert run(layout) == 9
         found = evidence_set(folders(layout)[0])
         assert {item for item in found if "al-0003" not in item[0]} == {

@@ -87,7 +87,7 @@ def test_a_crawl_delay_that_is_none_changes_nothing(tmp_path: Path, delay: bytes
         assert keeps_ceiling(server.times(), 100)
 
 
-@pytest.mark.parametrize("is_date", [False, True])
+@pytest.mark.parametrize("is_date", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_pause_that_the_service_asks_for_is_kept_by_all_askers(tmp_path: Path, is_date: bool) -> None:
     with LyingServer(albums=12, songs=1, delay_s=0.02) as server:
         said: list[float] = []

@@ -73,6 +73,7 @@ def test_a_harvest_that_is_stopped_keeps_what_came_and_goes_on(tmp_path: Path, h
         assert manifest_of(layout).reconciled[0].found == 12
 
 
+@pytest.mark.long
 def test_a_second_process_is_told_who_works_in_the_archive(tmp_path: Path) -> None:
     with LyingServer(delay_s=0.1) as server:
         layout = shop(tmp_path, server)

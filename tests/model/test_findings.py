@@ -9,7 +9,7 @@ from tenuto.model.statuses import STATUSES
 
 FIRST_CODES = {
     "answer-invalid", "record-unavailable", "record-invalid", "request-failed", "counts-differ", "pages-repeat",
-    "file-empty", "file-not-audio", "file-truncated", "file-unreadable", "file-changed", "tags-unreadable", "tags-cut",
+    "file-empty", "file-not-audio", "file-truncated", "file-unreadable", "tags-unreadable", "tags-cut",
     "text-mended", "value-odd", "licence-unknown", "licence-conflict", "permission-unmatched", "reference-missing",
     "evidence-damaged",
 }  # fmt: skip

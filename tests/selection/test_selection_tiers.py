@@ -5,7 +5,8 @@ import pytest
 from candidate_maker import candidates
 from tenuto.archive.settings import DEFAULT_BANDS, Band
 from tenuto.selection.tiers import OPUS_HEAD_BYTES, band_numbers, choose_tiers, original_bytes
-from tenuto.selection.value import values
+from tenuto.selection.candidates import UNKNOWN
+from tenuto.selection.value import values, weights
 
 THREE = (Band(name="top", popularity_min=50, listens_min=1000, tier="original"),
          Band(name="middle", popularity_min=10, listens_min=10, tier="opus-128"),
@@ -106,7 +107,7 @@ def test_recording_of_ten_hours_counts_no_more_than_the_cap():
 
 
 def test_popularity_then_rank_stand_in_where_no_listens_are_known():
-    tracks = candidates(popularity=[80, -1, -1, -1], rank=[-1, 1, 4, -1], duration_ms=[1000] * 4)
+    tracks = candidates(popularity=[80, -1, -1, -1], rank=[-1, 1, 4, -1], source=[0, 0, 0, 1], duration_ms=[1000] * 4)
     assert values(tracks, "listens", 1800).tolist() == [80.0, 1.0, 0.25, 1.0]
 
 
@@ -123,3 +124,8 @@ def test_values_are_never_negative_nor_infinite_whatever_is_unknown():
     for measure in ("listens", "listened_seconds"):
         found = values(tracks, measure, 1800)
         assert all(0 <= value < 1e17 for value in found.tolist())
+
+
+def test_what_a_list_by_listens_leaves_out_comes_after_its_last_place() -> None:
+    heard = weights(candidates(rank=[1, 2, UNKNOWN, UNKNOWN], source=[0, 0, 0, 1]))
+    assert list(heard) == [1, 1 / 2, 1 / 3, 1]

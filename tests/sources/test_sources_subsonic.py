@@ -30,6 +30,7 @@ from tenuto.sources.subsonic.connector import USER_FIELDS
 from tenuto.sources.subsonic.replies import WORDS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NOWHERE = Http("tenuto/test", 1)
 GIVEN = Credentials(USER, PASSWORD)
 
 # A song as OpenSubsonic's documentation shows it (opensubsonic.netlify.app, "Child"), all its fields given.
@@ -124,7 +125,7 @@ def seen(call: str, content: Any, query: str = "f=json") -> list[Seen]:
 
 
 def source(**more: Any) -> Subsonic:
-    return Subsonic("shop", "http://h", Options(**more), GIVEN, Http("tenuto/test", 1))
+    return Subsonic("shop", "http://h", Options(**more), GIVEN, NOWHERE)
 
 
 def of(kind: type, items: list[Seen]) -> list[Any]:
@@ -440,18 +441,18 @@ def test_fields_of_the_user_are_no_words_of_the_service() -> None:
 @pytest.mark.parametrize("location", ["", "h", "ftp://h", "http://", "/a/b", "http://[::1"])
 def test_a_location_that_is_no_address_is_an_error_of_the_settings(location: str) -> None:
     with pytest.raises(SettingsError, match="no address"):
-        Subsonic("shop", location, Options(), GIVEN, Http("x", 1))
+        Subsonic("shop", location, Options(), GIVEN, NOWHERE)
 
 
 @pytest.mark.parametrize("given", [Credentials(), Credentials("u", ""), Credentials("", "p")])
 def test_half_a_login_is_none(given: Credentials) -> None:
     with pytest.raises(SettingsError, match="TENUTO_SHOP_USER"):
-        Subsonic("shop", "http://h", Options(), given, Http("x", 1))
+        Subsonic("shop", "http://h", Options(), given, NOWHERE)
     assert PASSWORD not in repr(GIVEN)
 
 
 @pytest.mark.parametrize("location", ["http://h", "http://h/", "http://h/rest", "http://h/rest/"])
 def test_an_address_is_the_same_however_it_is_written(location: str) -> None:
-    one = Subsonic("shop", location, Options(), GIVEN, Http("x", 1))
+    one = Subsonic("shop", location, Options(), GIVEN, NOWHERE)
     assert next(iter(one.first())).uri == "http://h/rest/ping.view?f=json"
     assert one.robots == Request("robots.txt", "http://h/robots.txt")

@@ -12,7 +12,7 @@ LEFTOVER_PREFIX = ".making-"
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace `path` by `content`, whole or not at all, and make it survive a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.parent / f"{LEFTOVER_PREFIX}{path.name}"
     beside.unlink(missing_ok=True)
     try:
@@ -30,7 +30,7 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
 @contextmanager
 def folder_durably(path: Path) -> Iterator[Path]:
     """A folder to fill; when the block ends well it is synced and takes the name `path`, which must not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.parent / f"{LEFTOVER_PREFIX}{path.name}"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -44,6 +44,14 @@ def folder_durably(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each durable in the one that holds it."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _sync(one.parent)
 
 
 def sync_folder(folder: Path) -> None:

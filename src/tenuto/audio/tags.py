@@ -26,7 +26,7 @@ _ID3 = {
     "TPE4": "remixer", "TSOP": "artistsort", "TXXX:BARCODE": "barcode", "TXXX:UPC": "barcode",
     "TXXX:LICENSE": "licence", "TXXX:LICENCE": "licence", "TXXX:MusicBrainz Album Id": "musicbrainz_albumid",
     "TXXX:MusicBrainz Artist Id": "musicbrainz_artistid", "TXXX:MusicBrainz Album Type": "releasetype",
-    "TXXX:ITUNESADVISORY": "advisory",
+    "TXXX:ITUNESADVISORY": "advisory", "TXXX:MusicBrainz Album Artist Id": "musicbrainz_albumartistid",
 }  # fmt: skip
 _MP4 = {
     "\xa9nam": "title", "\xa9ART": "artist", "aART": "albumartist", "\xa9alb": "album", "trkn": "tracknumber",
@@ -34,7 +34,8 @@ _MP4 = {
     "soar": "artistsort", "rtng": "advisory", "isrc": "isrc", "label": "label", "barcode": "barcode",
     "license": "licence", "language": "language", "conductor": "conductor", "lyricist": "lyricist",
     "remixer": "remixer", "musicbrainz track id": "musicbrainz_trackid", "musicbrainz album id": "musicbrainz_albumid",
-    "musicbrainz artist id": "musicbrainz_artistid", "musicbrainz album type": "releasetype",
+    "musicbrainz artist id": "musicbrainz_artistid", "musicbrainz album artist id": "musicbrainz_albumartistid",
+    "musicbrainz album type": "releasetype",
 }  # fmt: skip
 _PLAIN = {
     "license": "licence", "organization": "label", "publisher": "label", "upc": "barcode", "ean/upn": "barcode",

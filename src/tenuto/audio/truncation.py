@@ -1,11 +1,12 @@
 """Whether a file is shorter than its own header says, without decoding it.
 
 Ogg: RFC 3533 (last page, end-of-stream flag); RIFF and AIFF: the form's size; MP4: ISO 14496-12 boxes; MP3: the byte
-count of a Xing header. FLAC states no length in bytes: only decoding tells (`keep` does).
+count of a Xing header; FLAC: the number of its last frame; DSF: the file size in its header.
 """
 
 import struct
 
+from tenuto.audio import flac
 from tenuto.audio.blocks import TouchedFile
 from tenuto.audio.ogg import last_page
 
@@ -24,6 +25,9 @@ def find_truncation(file: TouchedFile, size: int) -> str | None:
             return _form(struct.unpack(order, head[4:8])[0], size)
         if head[4:8] == b"ftyp":
             return _mp4(file, size)
+        if head[:4] == b"fLaC":
+            missing = flac.missing_frac(file, size)
+            return f"{missing * 100:.0f} % of the samples that its header promises are missing" if missing else None
         if head[:3] == b"ID3" or head[:1] == b"\xff":
             return _mp3(file, head, size)
     except struct.error:

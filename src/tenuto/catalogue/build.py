@@ -128,13 +128,13 @@ def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[TrackFacts]:
             FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
         )
         SELECT track.source, track_id, offer.path, track.release_id, release.title, artists, licence_text,
-               attribution, track.evidence_id
+               attribution, track.evidence_id, licence_correction, correction_evidence_id
         FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row) ORDER BY track_row""")
     while batch := found.fetchmany(10_000):
-        for source, track_id, path, release_id, title, artists, licence_text, attribution, evidence_id in batch:
+        for source, track_id, path, release_id, title, artists, licence_text, attribution, evidence_id, *by_hand in batch:
             release = tuple(name for name in (release_id, title) if name)
             people = tuple(name for name in artists or () if name)
-            yield TrackFacts(source, track_id, path, release, people, licence_text, attribution, evidence_id)
+            yield TrackFacts(source, track_id, path, release, people, licence_text, attribution, evidence_id, *by_hand)
 
 
 def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:

@@ -1,6 +1,7 @@
 """Corrections by hand, applied last: each sets one field of one thing and stands in the `correction` table.
 
-Of several for one field the last line of the last source (by name) holds; all stand in the table.
+Of several for one field the last line of the last source (by name) holds; all stand in the table. A licence does not
+overwrite what the track says of itself: it stands beside it, as a statement of its own.
 """
 
 from collections.abc import Callable
@@ -37,13 +38,18 @@ FIELDS: dict[str, dict[str, Callable[[str], object]]] = {
 
 
 def apply_corrections(con: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """Apply what is in `correction_seen` to `<kind>_all`; a finding for each that fits nothing."""
+    """Apply what is in `correction_seen` to `<kind>_all`; a finding for each that fits nothing.
+
+    A licence goes to `licence_correction` ("" where it was taken away) and `correction_evidence_id` of `track_all`.
+    """
+    con.execute("ALTER TABLE track_all ADD COLUMN licence_correction VARCHAR")
+    con.execute("ALTER TABLE track_all ADD COLUMN correction_evidence_id UBIGINT")
     findings = []
     wanted = con.execute("""
         SELECT corrected_source, kind, own_id, field, value, evidence_id, source FROM correction_seen WHERE is_live
         ORDER BY source, evidence_id, ordinal""").fetchall()
     for row in wanted:
-        problem = _apply(con, *row[:5])
+        problem = _apply(con, *row[:6])
         if problem:
             subject = f"{row[0]} {row[1]} {row[2]} {row[3]}"
             findings.append(Finding(code=problem[0], subject=subject, message=problem[1], source=row[6],
@@ -59,7 +65,7 @@ def correction_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _apply(
-    con: duckdb.DuckDBPyConnection, source: str, kind: str, own_id: str, field: str, value: str | None
+    con: duckdb.DuckDBPyConnection, source: str, kind: str, own_id: str, field: str, value: str | None, evidence_id: int
 ) -> tuple[str, str] | None:
     """Set one field; returns the code and sentence of what is wrong, or None."""
     if field not in FIELDS.get(kind, {}):
@@ -68,6 +74,9 @@ def _apply(
     read = FIELDS[kind][field](value) if value is not None else None
     if value is not None and read is None:
         return "value-odd", f"{value[:80]!r} cannot be a {field}; it stays as the source says"
-    changed = con.execute(f"UPDATE {kind}_all SET {field} = ? WHERE source = ? AND {kind}_id = ? AND is_live",
-                          [read, source, own_id]).fetchall()[0][0]  # fmt: skip
+    is_licence = field == "licence_text"
+    set_ = "licence_correction = ?, correction_evidence_id = ?" if is_licence else f"{field} = ?"
+    values_ = [read or "", evidence_id] if is_licence else [read]
+    changed = con.execute(f"UPDATE {kind}_all SET {set_} WHERE source = ? AND {kind}_id = ? AND is_live",
+                          [*values_, source, own_id]).fetchall()[0][0]  # fmt: skip
     return None if changed else ("reference-missing", "the source has no such thing")

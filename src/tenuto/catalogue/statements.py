@@ -1,8 +1,8 @@
-"""Which statements speak for which track: the operator's grants, copyright files, LICENSE files, the track's own words."""
+"""Which statements speak for which track: the operator's grants, corrections, copyright files, LICENSE files, the tags."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -10,10 +10,10 @@ import pyarrow as pa
 from tenuto.model.findings import Finding
 from tenuto.model.tables import STATEMENT
 from tenuto.rights import Licence, Permission, Statement, identify, read_licence
-from tenuto.rights.dep5 import CopyrightFile, nearest, parse_copyright
+from tenuto.rights.dep5 import CopyrightFile, is_meant_as_dep5, nearest, parse_copyright, speaks_for
 from tenuto.rights.permission import grant_for
 
-_BASIS_ORDER = ("permission", "dep5", "licence_file", "tag")
+_BASIS_ORDER = ("permission", "correction", "dep5", "licence_file", "tag")
 """Whose licence is shown for a track, where several name one; what may be done is decided by all of them."""
 
 
@@ -22,7 +22,7 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class TrackFacts:
-    """What rights are decided by."""
+    """What rights are decided by; `licence_correction` is "" where a correction takes the track's own licence away."""
 
     source: str
     track_id: str
@@ -32,6 +32,8 @@ class TrackFacts:
     licence_text: str | None
     attribution: str | None
     evidence_id: int
+    licence_correction: str | None = None
+    correction_evidence_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -41,18 +43,20 @@ class SourceRights:
     permission: Permission | None = None
     permission_evidence_id: int = 0
     copyright_files: list[tuple[CopyrightFile, int]] = field(default_factory=list)
-    licence_files: dict[str, tuple[Licence | None, str, int]] = field(default_factory=dict)
+    licence_files: dict[str, list[tuple[Licence | None, str, int]]] = field(default_factory=dict)
 
     def add_file(self, path: str, text: str, evidence_id: int) -> None:
-        """A DEP-5 copyright file, or a LICENSE that speaks for its folder and what lies below."""
+        """A DEP-5 copyright file, or a LICENSE that speaks for its folder and what lies below; a broken DEP-5 file is a
+        licence that nobody knows.
+        """
         parsed = parse_copyright(path, text)
         if parsed is not None:
             self.copyright_files.append((parsed, evidence_id))
             return
-        folder = str(PurePosixPath(path).parent)
-        licence = identify(text)
-        if folder not in self.licence_files or (licence and not self.licence_files[folder][0]):
-            self.licence_files[folder] = (licence, path, evidence_id)
+        is_broken = is_meant_as_dep5(text)
+        folder = speaks_for(path)[0] or "." if is_broken else str(PurePosixPath(path).parent)
+        licence = None if is_broken else identify(text)
+        self.licence_files.setdefault(folder, []).append((licence, path, evidence_id))
 
 
 class Statements:
@@ -109,12 +113,27 @@ class Statements:
 
     def _all(self, track: TrackFacts) -> Iterable[Statement]:
         rights = self._rights.get(track.source, SourceRights())
-        yield from self._granted(track, rights)
+        granted = list(self._granted(track, rights))
+        yield from granted
         if track.path is not None:
             yield from self._copyright(track, rights)
-            yield from self._licence_file(track, rights)
+            yield from self._licence_file(track, rights, any(statement.may_give_out for statement in granted))
+        yield from self._own_words(track)
+
+    def _own_words(self, track: TrackFacts) -> Iterable[Statement]:
+        """The tag, and the correction beside it; a correction to nothing, or to words nobody knows, ends what a tag grants."""
+        attribution = track.attribution or ""
+        by_hand = None
+        if track.licence_correction:
+            number = track.correction_evidence_id or 0
+            by_hand = self._read("correction", track.licence_correction, track, attribution, number)
+            yield by_hand
         if track.licence_text:
-            yield self._read("tag", track.licence_text, track, track.attribution or "", 0)
+            tag = self._read("tag", track.licence_text, track, attribution, 0)
+            is_ended = track.licence_correction is not None and (by_hand is None or by_hand.licence is None)
+            if is_ended and tag.may_give_out is not False:
+                tag = replace(tag, licence=None, licence_url=None, may_give_out=None, may_mine=None)
+            yield tag
 
     def _granted(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
         if rights.permission is None:
@@ -138,21 +157,31 @@ class Statements:
         file = nearest([file for file, _ in rights.copyright_files], path)
         if file is None:
             return
+        if not file.stanzas:
+            self._not_known(track, "dep5", file.path)
         stanza = file.match(path.removeprefix(f"{file.root}/") if file.root else path)
         if stanza is not None and stanza.licence:
             evidence_id = next(number for known, number in rights.copyright_files if known is file)
             yield self._read("dep5", stanza.licence, track, stanza.holders, evidence_id)
 
-    def _licence_file(self, track: TrackFacts, rights: SourceRights) -> Iterable[Statement]:
+    def _licence_file(self, track: TrackFacts, rights: SourceRights, is_granted: bool) -> Iterable[Statement]:
+        """Every licence file of the nearest folder that has one. One that nobody knows, beside some that are known, forbids
+        giving out, unless the operator grants it.
+        """
         if not rights.licence_files:
             return
         for folder in (str(parent) for parent in PurePosixPath(track.path or "").parents):
             if folder in rights.licence_files:
-                licence, path, evidence_id = rights.licence_files[folder]
-                if licence is None:
+                files = rights.licence_files[folder]
+                is_any_known = any(licence for licence, _, _ in files)
+                for licence, path, evidence_id in files:
+                    statement = _statement("licence_file", licence, path, "", evidence_id)
+                    if licence is not None:
+                        yield statement
+                        continue
                     self._not_known(track, "licence_file", path)
-                    return
-                yield _statement("licence_file", licence, path, "", evidence_id)
+                    if is_any_known and not is_granted:
+                        yield replace(statement, may_give_out=False)
                 return
 
     def _read(self, basis: str, text: str, track: TrackFacts, attribution: str, evidence_id: int) -> Statement:

@@ -26,10 +26,10 @@ def harvest(
     from tenuto.cli.progress import TerminalProgress
     from tenuto.harvest import HarvestOptions
     from tenuto.harvest import harvest as harvest_source
-    from tenuto.model.errors import RightsError, SettingsError, SourceError, TenutoError
+    from tenuto.model.errors import SettingsError, TenutoError
 
     done: list[dict[str, Any]] = []
-    failed: list[tuple[str, TenutoError]] = []
+    failed: list[tuple[str, str, int]] = []
     with working(archive, "harvest") as (layout, settings):
         wanted = names or tuple(settings.sources)
         if not wanted:
@@ -38,14 +38,14 @@ def harvest(
             for name in wanted:
                 try:
                     manifest = harvest_source(layout, settings, name, progress, HarvestOptions(is_fresh=fresh))
-                except (SourceError, RightsError, SettingsError) as error:
+                except (TenutoError, OSError) as error:
                     print(f"tenuto: {name}: {error}", file=sys.stderr)
-                    failed.append((name, error))
+                    failed.append((name, str(error), getattr(error, "exit_code", 1)))
                 else:
                     done.append(_document(manifest))
     if json:
-        print_json({"harvests": done, "failed": [{"source": name, "error": str(error), "exit_code": error.exit_code}
-                                                 for name, error in failed]})  # fmt: skip
+        print_json({"harvests": done, "failed": [{"source": name, "error": error, "exit_code": code}
+                                                 for name, error, code in failed]})  # fmt: skip
     else:
         _render(done)
     return _exit_code(done, failed)
@@ -85,10 +85,10 @@ def _render(done: list[dict[str, Any]]) -> None:
         line("Next: tenuto catalogue build")
 
 
-def _exit_code(done: list[dict[str, Any]], failed: list[tuple[str, Any]]) -> int:
+def _exit_code(done: list[dict[str, Any]], failed: list[tuple[str, str, int]]) -> int:
     """The fault's own code where nothing went well; 9 where some things did and others did not."""
-    codes = {error.exit_code for _, error in failed}
+    codes = {code for _, _, code in failed}
     if failed and not done and len(codes) == 1:
-        return int(codes.pop())
+        return codes.pop()
     has_failed_items = any(h["outcomes"].get("failed") or h["outcomes"].get("missing") for h in done)
     return 9 if failed or has_failed_items else 0

@@ -104,8 +104,7 @@ def test(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None:
     from tenuto.harvest import sample
     from tenuto.model.records import ArtistSeen, ProblemSeen, TrackSeen
 
-    layout, settings = open_archive(archive)
-    with TerminalProgress() as progress:
+    with working(archive, "source test") as (layout, settings), TerminalProgress() as progress:
         answers = sample(layout, settings, name, progress)
     seen = [item for _, items in answers for item in items]
     tracks = list({item.track_id: item for item in seen if isinstance(item, TrackSeen)}.values())

@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from urllib.parse import quote, quote_plus
 
 _WHOLE_MIN = 16
@@ -38,18 +39,19 @@ def spellings(secrets: Iterable[str]) -> dict[str, bool]:
 
 
 def as_words(found: dict[str, bool]) -> str:
-    """A pattern for all of them, the longest first."""
+    """A pattern for all of them, the longest first; neighbours with the same edges share them."""
     ordered = sorted(found, key=lambda word: (-len(word), word))
     return "|".join(
-        re.escape(word) if found[word] and len(word) >= _WHOLE_MIN and word.isascii() else _as_word(word)
-        for word in ordered
+        f"{before}(?:{'|'.join(map(re.escape, words))}){after}"
+        for (before, after), words in groupby(ordered, lambda word: _edges(word, is_coded=found[word]))
     )
 
 
-def _as_word(word: str) -> str:
-    before = _edge(word[0], _BEFORE)
-    after = _edge(word[-1], _AFTER)
-    return f"{before}{re.escape(word)}{after}"
+def _edges(word: str, *, is_coded: bool) -> tuple[str, str]:
+    """What must stand before and after a word."""
+    if is_coded and len(word) >= _WHOLE_MIN and word.isascii():
+        return "", ""
+    return _edge(word[0], _BEFORE), _edge(word[-1], _AFTER)
 
 
 def _edge(char: str, choices: tuple[str, ...]) -> str:

@@ -46,7 +46,7 @@ class EvidenceWriter:
         self._synced_at = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(self._folder)
         files = sorted(self._folder.glob("*.warc.gz"))
         if files:
             self._number = len(files) - 1

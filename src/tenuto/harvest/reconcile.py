@@ -5,15 +5,14 @@ from collections.abc import Iterable
 
 from tenuto.evidence.harvests import Reconciled
 from tenuto.model.findings import Finding
-from tenuto.model.records import CountSeen, ReleaseSeen, Seen, TrackSeen
+from tenuto.model.records import CountSeen, Seen, TrackSeen
 
 
 class Reconciler:
-    """Counts tracks and releases by the route that led to them, beside what the source itself says."""
+    """Counts tracks by the route that led to them, beside what the source itself says."""
 
     def __init__(self) -> None:
         self._tracks: dict[str, set[str]] = defaultdict(set)
-        self._releases: set[str] = set()
         self._of_release: dict[str, int] = {}
         self._said: dict[str, int] = {}
 
@@ -23,8 +22,6 @@ class Reconciler:
             match item:
                 case TrackSeen():
                     self._tracks[route].add(item.track_id)
-                case ReleaseSeen():
-                    self._releases.add(item.release_id)
                 case CountSeen() if item.of.startswith("album "):
                     self._of_release[item.of] = item.count
                 case CountSeen():

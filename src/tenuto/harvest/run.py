@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from tenuto.harvest.robots import read_robots
 from tenuto.harvest.walk import OpenSource, Walk
 from tenuto.model.answers import OK, Answer
 from tenuto.model.errors import RightsError, SettingsError
-from tenuto.model.ids import evidence_id, harvest_id, record_uuid, short_digest
+from tenuto.model.ids import evidence_id, harvest_id, harvest_time, record_uuid, short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.records import Seen
 from tenuto.sources import PERMISSION_KEY, Http, open_source, parse, user_agent
@@ -50,7 +50,7 @@ def harvest(
     """
     options = options or HarvestOptions()
     with _open(layout, settings, name, options.clock) as opened:
-        folder = _harvest_folder(layout, name, opened, options)
+        folder = _harvest_folder(layout, name, opened, options, progress)
         info = {"operator": f"{settings.archive.name}; {settings.archive.contact}", "isPartOf": folder.name}
         with EvidenceWriter(folder, name, opened.settings.kind, info, options.clock) as writer:
             robots = _collect(opened, settings, folder, writer, progress)
@@ -98,7 +98,7 @@ def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], dat
         yield OpenSource(name, chosen, source, redactor, agent, operator, pace)
 
 
-def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions) -> Path:
+def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions, progress: Progress) -> Path:
     """The interrupted harvest if it asked the same source, else a new one; an abandoned one stays, never read."""
     chosen = opened.settings
     digest = short_digest([chosen.kind, chosen.location, repr(sorted(chosen.options.items()))])
@@ -106,12 +106,23 @@ def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: Harv
     folder = unfinished_harvest(harvests)
     if folder is not None and not options.is_fresh and _started(folder).get("source") == digest:
         return folder
-    taken = {path.name for path in harvests.iterdir()} if harvests.is_dir() else set()
     started_at = options.clock()
-    folder = next(harvests / new for n in range(100) if (new := harvest_id(started_at, n)) not in taken)
+    folder = harvests / _next_name(harvests, started_at, progress)
     started = {"source": digest, "started_at": started_at.isoformat(timespec="seconds")}
     write_durably(folder / STARTED_NAME, msgspec.json.encode(started))
     return folder
+
+
+def _next_name(harvests: Path, now: datetime, progress: Progress) -> str:
+    """A name after all others: harvests are ordered by name, also where an earlier one ran under a clock in the future."""
+    taken = sorted(path.name for path in harvests.iterdir() if path.is_dir()) if harvests.is_dir() else []
+    name = next(new for n in range(100) if (new := harvest_id(now, n)) not in taken)
+    if taken and name < taken[-1]:
+        progress.say(
+            f"harvest {taken[-1]} is from the future: this machine's clock is, or was, wrong; this one is named after it"
+        )
+        name = harvest_id(harvest_time(taken[-1]) + timedelta(seconds=1), 0)
+    return name
 
 
 def _started(folder: Path) -> dict[str, str]:

@@ -14,7 +14,6 @@ CODES = {
     "file-not-audio": "a file named like audio that no tag reader knows",
     "file-truncated": "a file shorter than its own header says",
     "file-unreadable": "a file or folder that the system does not let us read",
-    "file-changed": "a file changed while it was read",
     "tags-unreadable": "tags that no reader could parse",
     "tags-cut": "tag blocks larger than is kept as evidence",
     "text-mended": "text with broken encoding, NUL or control characters; the raw bytes are in the evidence",

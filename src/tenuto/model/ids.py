@@ -30,6 +30,11 @@ def harvest_id(started_at: datetime, counter: int) -> str:
     return f"{started_at.astimezone(UTC).strftime(_HARVEST_TIME)}-{counter:02d}"
 
 
+def harvest_time(harvest: str) -> datetime:
+    """The moment in a harvest's name; raises ValueError where it is none."""
+    return datetime.strptime(harvest.rpartition("-")[0], _HARVEST_TIME).replace(tzinfo=UTC)
+
+
 def short_digest(parts: Iterable[str]) -> str:
     """Eight hexadecimal digits of the SHA-256 over the parts, each ended by a newline."""
     digest = hashlib.sha256()

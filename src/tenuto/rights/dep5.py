@@ -7,6 +7,7 @@ and `data/*/*` never `*/*`.
 The last stanza that matches wins, as the format says.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Iterable
@@ -17,6 +18,14 @@ from pathlib import PurePosixPath
 from debian.copyright import Copyright, globs_to_re
 
 _DOC = re.compile(r"(?P<root>(?:.*/)?)usr/share/doc/(?P<package>[^/]+)/copyright")
+
+_FORMAT = re.compile(r"^format:", re.IGNORECASE | re.MULTILINE)
+_FORMAT_KNOWN = re.compile(r"^format:\s*\S*(?:copyright-format|dep5)", re.IGNORECASE | re.MULTILINE)
+
+logging.getLogger("debian.copyright").setLevel(logging.CRITICAL)  # it prints a warning for each odd file
+
+_INSTALLED = ("usr/", "etc/", "var/", "opt/")
+"""Where packages install; what lies elsewhere on a system is none of theirs."""
 
 _OF_ALL = frozenset({"usr", "share", "games", "lib"})
 """Folders in which every package installs; no package is known by them."""
@@ -38,6 +47,7 @@ class CopyrightFile:
     root: str
     package: str | None
     stanzas: tuple[Stanza, ...]
+    path: str = ""
 
     def match(self, path: str) -> Stanza | None:
         """The stanza for a file, by its path relative to `root`: the last that matches, or None."""
@@ -49,46 +59,85 @@ def parse_copyright(path: str, text: str) -> CopyrightFile | None:
     """The copyright file at `path`, or None where it is not machine-readable. That of an installed package is one even
     so, without a stanza: else a package beside it would speak for its files.
     """
-    root, package = _speaks_for(path)
+    root, package = speaks_for(path)
     stanzas = _stanzas(text)
-    return None if stanzas is None and package is None else CopyrightFile(root, package, stanzas or ())
+    return None if not stanzas and package is None else CopyrightFile(root, package, stanzas, path)
 
 
-def _stanzas(text: str) -> tuple[Stanza, ...] | None:
-    if not re.match(r"(?i)\s*format:\s*\S*(?:copyright-format|dep5)", text):
-        return None
+def is_meant_as_dep5(text: str) -> bool:
+    """Whether a text looks as if its author meant it to be machine-readable, be it so or not."""
+    return bool(_FORMAT.search(_first_paragraph(text)))
+
+
+def _first_paragraph(text: str) -> str:
+    return re.split(r"\n[ \t\r]*\n", text.lstrip("\ufeff \t\r\n"), maxsplit=1)[0]
+
+
+def _stanzas(text: str) -> tuple[Stanza, ...]:
+    if not _FORMAT_KNOWN.search(_first_paragraph(text)):
+        return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            parsed = Copyright(text.lstrip().splitlines(keepends=True), strict=False)
+            parsed = Copyright(text.lstrip("\ufeff \t\r\n").splitlines(keepends=True), strict=False)
             return tuple(_stanza(paragraph) for paragraph in parsed.all_files_paragraphs())
     except Exception:  # noqa: BLE001 -- the parser raises many kinds on foreign text; unreadable is not machine-readable
-        return None
+        return ()
 
 
 def nearest(files: Iterable[CopyrightFile], path: str) -> CopyrightFile | None:
     """The copyright file that speaks for a path: the deepest root; among packages installed side by side the one that
-    a folder of the path is named after, none where that is undecided.
+    a folder of the path is named after, none where that is undecided. A package alone must be known by such a folder
+    too, or by a pattern that is more than a wildcard.
     """
-    around = [file for file in files if not file.root or path.startswith(f"{file.root}/")]
+    around = [file for file in files if _is_around(file, path)]
     if not around:
         return None
     deepest = max(len(file.root) for file in around)
     here = [file for file in around if len(file.root) == deepest]
-    if len(here) == 1:
+    if len(here) == 1 and (here[0].package is None or _names_more_than_a_wildcard(here[0], path)):
         return here[0]
-    folders = set(PurePosixPath(path).parts) - _OF_ALL
+    folders = set(PurePosixPath(_within(here[0], path)).parent.parts) - _OF_ALL
     named = [file for file in here if file.package and folders & _names_of(file.package)]
     return named[0] if len(named) == 1 else None
+
+
+def _within(file: CopyrightFile, path: str) -> str:
+    return path.removeprefix(f"{file.root}/") if file.root else path
+
+
+def _is_around(file: CopyrightFile, path: str) -> bool:
+    if file.root and not path.startswith(f"{file.root}/"):
+        return False
+    return file.package is None or _within(file, path).startswith(_INSTALLED)
+
+
+def _names_more_than_a_wildcard(file: CopyrightFile, path: str) -> bool:
+    """Whether the stanza that decides names folders or a file, not `*` or `*.ogg` alone."""
+    inner = _within(file, path)
+    stanza = file.match(inner)
+    return stanza is not None and any(
+        _matches(pattern, inner) for pattern in stanza.patterns if not _is_bare(pattern.removeprefix("./"))
+    )
 
 
 def _stanza(paragraph: object) -> Stanza:
     licence = getattr(paragraph, "license", None)
     holders = " ".join(str(getattr(paragraph, "copyright", "") or "").split())
-    return Stanza(tuple(getattr(paragraph, "files", ())), licence.synopsis if licence else "", holders)
+    return Stanza(tuple(_patterns(paragraph["Files"])), licence.synopsis if licence else "", holders)  # type: ignore[index]
 
 
-def _speaks_for(path: str) -> tuple[str, str | None]:
+def _patterns(field: str) -> Iterable[str]:
+    """The patterns of a `Files` field; read kindly: commas between them, and a line that is one name with spaces."""
+    for line in (line.strip() for line in field.splitlines()):
+        words = [word.rstrip(",") for word in line.split()]
+        yield from filter(None, words)
+        if len(words) > 1 and not re.search(r"[*?]", line):
+            yield line
+
+
+def speaks_for(path: str) -> tuple[str, str | None]:
+    """The folder ("" for the top) that the copyright file at `path` speaks for, and the package if it is installed."""
     installed = _DOC.fullmatch(path)
     if installed:
         return installed["root"].rstrip("/"), installed["package"]

@@ -16,7 +16,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-SCOPE_OF_ALL = "service"
 UNKNOWN = -1
 """Stands for null in integer columns."""
 
@@ -25,12 +24,12 @@ UNKNOWN = -1
 class Candidates:
     """Columns of equal length; -1 (integers) is unknown, `lossless` is 1, 0 or -1, releases without one are -1.
 
-    `assumed_listens` are `listens`, but 0 where an operator's list counts other tracks of the source: exports leave out
-    what was never heard. It decides bands and order, and is in no share of listens. One account's own counts tell
-    nothing of what it has not played.
+    `source` numbers the sources. `assumed_listens` are `listens`, but 0 where the source counts other tracks: servers and
+    exports leave out what was never heard. They decide bands and order, and are in no share of listens.
     """
 
     table: pa.Table
+    source: Ints
     release_row: Ints
     bytes: Ints
     duration_ms: Ints
@@ -60,8 +59,10 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
             ORDER BY track_row""").to_arrow_table()
     decisions = _decisions(edition, table, territory, when)
     listens = _ints(table, "listens_count")
+    source = np.unique(np.array(table.column("source").to_pylist(), dtype=str), return_inverse=True)[1].astype(np.int64)
     return Candidates(
         table=table,
+        source=source,
         release_row=_ints(table, "release_row"),
         bytes=_ints(table, "bytes"),
         duration_ms=_ints(table, "duration_ms"),
@@ -69,7 +70,7 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
         lossless=_ints(table, "is_lossless"),
         popularity=_ints(table, "popularity"),
         listens=listens,
-        assumed_listens=_assumed(table, listens),
+        assumed_listens=_assumed(source, listens),
         rank=_ints(table, "listens_rank"),
         is_offered=np.array(table.column("is_offered").to_pylist(), dtype=np.bool_),
         may_keep=np.array([keep.is_allowed for keep, _ in decisions], dtype=np.bool_),
@@ -84,10 +85,8 @@ def _ints(table: pa.Table, name: str) -> Ints:
     return array
 
 
-def _assumed(table: pa.Table, listens: Ints) -> Ints:
-    sources, scopes = table.column("source").to_pylist(), table.column("listens_scope").to_pylist()
-    counting = {source for source, scope in zip(sources, scopes, strict=True) if scope == SCOPE_OF_ALL}
-    is_counted = np.array([source in counting for source in sources], dtype=np.bool_)
+def _assumed(source: Ints, listens: Ints) -> Ints:
+    is_counted = np.isin(source, np.unique(source[listens >= 0]))
     return np.where((listens < 0) & is_counted, 0, listens)
 
 

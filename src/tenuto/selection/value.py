@@ -13,9 +13,11 @@ _FALLBACK_DURATION_S = 210.0
 
 
 def weights(tracks: Candidates) -> Floats:
-    """How much each track is heard, as far as its source tells."""
-    silent = np.where(tracks.assumed_listens == 0, 0.0, 1.0)
-    ranked = np.where(tracks.rank > 0, 1.0 / np.maximum(tracks.rank, 1), silent)
+    """How much each track is heard, as far as its source tells; what a list by listens leaves out comes after its last."""
+    last = np.zeros(int(tracks.source.max(initial=-1)) + 1, dtype=np.int64)
+    np.maximum.at(last, tracks.source, tracks.rank)
+    rank = np.where(tracks.rank > 0, tracks.rank, last[tracks.source] + 1)
+    ranked = np.where(tracks.assumed_listens == 0, 0.0, 1.0 / rank)
     popular = np.where(tracks.popularity >= 0, tracks.popularity.astype(np.float64), ranked)
     return np.where(tracks.listens >= 0, tracks.listens.astype(np.float64), popular)
 

@@ -82,6 +82,11 @@ def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple
     wrong = [f"location: {mistake}"] if (mistake := location_mistake(kind, location)) else []
     if "terms" in options and str(options.get("terms_permit")).casefold() not in {"yes", "no", "true", "false"}:
         wrong.append("options.terms_permit: read the terms and say yes or no: do they let programs ask for metadata?")
+    wrong += [
+        f"options.{name}: {mistake}"
+        for name, value in options.items()
+        if "://" in str(value) and (mistake := location_mistake("", str(value)))
+    ]
     own = {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}
     try:
         import_module(f"tenuto.sources.{kind}").Options.model_validate(own)

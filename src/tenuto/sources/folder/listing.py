@@ -14,6 +14,12 @@ from tenuto.sources import paths
 ROLES = ("audio", "licence")
 """What is read of a file; a folder that cannot be listed leaves both open for all below it."""
 
+_OF_AN_ARCHIVE = frozenset(
+    {b"tenuto.toml", b".tenuto.lock", b"evidence", b"catalogue", b"plans", b"crates", b"dark", b"measures", b"publication",
+     b"reports", b"state"}
+)  # fmt: skip
+"""An archive that lies in its own source is not music; neither is another one."""
+
 _LICENCE_NAMES = re.compile(r"(?:copyright|licen[cs]e|copying)(?:[.-][a-z0-9.+-]{1,20})?", re.IGNORECASE)
 
 
@@ -45,7 +51,10 @@ def walk(root: Path) -> Iterator[Entry]:
         except OSError as error:
             entries.append(Entry(paths.encode(folder), 0, 0, "folder", f"folder cannot be read: {error.strerror}"))
             continue
+        is_archive = any(child.name == b"tenuto.toml" for child in children)
         for child in children:
+            if is_archive and child.name in _OF_AN_ARCHIVE:
+                continue
             path = os.path.join(folder, child.name)  # noqa: PTH118 -- bytes
             if child.is_dir(follow_symlinks=False):
                 pending.append(path)
@@ -61,7 +70,7 @@ def _entry(child: os.DirEntry[bytes], path: bytes) -> Entry:
         status = child.stat(follow_symlinks=False)
         size = status.st_size
         if stat.S_ISLNK(status.st_mode):
-            is_named = _role(shown, b"") != "other"
+            is_named = _role(shown, b"") != "other" or os.path.isdir(child.path)  # noqa: PTH112 -- bytes
             return Entry(shown, 0, 0, "link", "a symbolic link, which is not followed" if is_named else "")
         if not stat.S_ISREG(status.st_mode):
             return Entry(shown, 0, 0, "device")

@@ -84,16 +84,12 @@ def _records(path: str, size: int, tags: Tags) -> Iterator[Seen]:
     read = Values(path)
     credits_seen: list[CreditSeen] = []
     for field, role in _ROLES:
-        ids = tags.all("musicbrainz_artistid") if field == "artist" else ()
-        names = tags.all(field)
-        for number, name in enumerate(names):
-            mbid = values.mbid(ids[number]) if len(ids) == len(names) else None
-            yield ArtistSeen(artist_id=mbid or f"name:{fold(name)}", name=name, artist_id_musicbrainz=mbid)
-            credits_seen.append(CreditSeen(artist_id=mbid or f"name:{fold(name)}", role=role))
+        people = _people(tags, field)
+        yield from people
+        credits_seen += [CreditSeen(artist_id=person.artist_id, role=role) for person in people]
     release = _release(path, tags, read)
     if release is not None:
-        for name in tags.all("albumartist"):
-            yield ArtistSeen(artist_id=f"name:{fold(name)}", name=name)
+        yield from _people(tags, "albumartist")
         yield release
     yield TrackSeen(
         track_id=path,
@@ -125,6 +121,22 @@ def _records(path: str, size: int, tags: Tags) -> Iterator[Seen]:
     yield from read.problems()
 
 
+def _people(tags: Tags, field: str) -> list[ArtistSeen]:
+    """The names in a field; by their MusicBrainz ids where there are as many, else by the folded name."""
+    names, ids = tags.all(field), tags.all(f"musicbrainz_{field}id")
+    sort_names = tags.all(f"{field}sort")
+    people = []
+    for number, name in enumerate(names):
+        mbid = values.mbid(ids[number]) if len(ids) == len(names) else None
+        sort_name = sort_names[number] if len(sort_names) == len(names) else None
+        people.append(
+            ArtistSeen(
+                artist_id=mbid or f"name:{fold(name)}", name=name, sort_name=sort_name, artist_id_musicbrainz=mbid
+            )
+        )
+    return people
+
+
 def _licence_text(tags: Tags) -> str | None:
     """The licence tag word for word; a copyright tag only where it names a licence, since most name only a holder."""
     said = (*tags.all("licence"), *(text for text in tags.all("copyright") if read_licence(text)))
@@ -140,7 +152,6 @@ def _release(path: str, tags: Tags, read: Values) -> ReleaseSeen | None:
     folder = PurePosixPath(path).parent
     folder = folder.parent if _DISC_FOLDER.fullmatch(folder.name) else folder
     date = next((d for n in ("date", "releasedate", "originaldate") if (d := tags.first(n))), None)
-    artists = tags.all("albumartist") or tags.all("artist")
     return ReleaseSeen(
         release_id=mbid or f"{folder}/{fold(title)}",
         title=title,
@@ -150,5 +161,5 @@ def _release(path: str, tags: Tags, read: Values) -> ReleaseSeen | None:
         release_date=read.take("date", date, values.partial_date),
         copyright_c=tags.first("copyright"),
         release_id_musicbrainz=mbid,
-        artist_ids=tuple(f"name:{fold(name)}" for name in artists) if tags.all("albumartist") else (),
+        artist_ids=tuple(person.artist_id for person in _people(tags, "albumartist")),
     )

@@ -16,6 +16,7 @@ from tenuto.model.records import (
     Seen,
     TrackSeen,
 )
+from tenuto.model.text import fold
 from tenuto.sources import values
 from tenuto.sources.subsonic.replies import artists_in, call_of, document_of, objects, texts
 from tenuto.sources.values import Values
@@ -149,12 +150,15 @@ def _offer(track_id: str, item: dict[str, Any], read: Values) -> OfferSeen:
 
 
 def _credits(item: dict[str, Any], many: str, one_id: str, one_name: str) -> Iterator[tuple[str, str | None]]:
-    """The artists of an album or song, in order: the OpenSubsonic list, else the single field."""
+    """The artists of an album or song, in order: the OpenSubsonic list, else the single field, else the bare name."""
     listed = [(str(a["id"]), values.text(a.get("name"))) for a in objects(item, many) if values.text(a.get("id"))]
+    name = values.text(item.get(one_name))
     if listed:
         yield from listed
     elif values.text(item.get(one_id)):
-        yield str(item[one_id]), values.text(item.get(one_name))
+        yield str(item[one_id]), name
+    elif name:
+        yield f"name:{fold(name)}", name
 
 
 def _genres(item: dict[str, Any]) -> tuple[str, ...]:
