@@ -268,3 +268,14 @@ def test_user_info_and_secret_parameters_go_from_an_address_even_where_they_are_
 def test_a_deep_document_is_no_exception() -> None:
     body = b'{"a":' * 3000 + b'"hunter2"' + b"}" * 3000
     assert b"hunter2" not in Redactor(["hunter2"], FIELDS).answer(an_answer(body)).body
+
+
+def test_what_servers_sign_links_and_sessions_with_is_cut() -> None:
+    body = b'{"image":"http://shop.example/rest/getCoverArt.view?u=bob&t=abc&s=def&id=7","title":"http rocks"}'
+    headers = (("X-Auth-Token", "zzz"), ("Link", '<http://shop.example/next?t=abc>; rel="next"'), ("X-Other", "kept"))
+    answer = Redactor(["sesame"]).answer(an_answer(body, headers))
+    assert b"t=[cut]&s=[cut]&id=7" in answer.body
+    assert b"bob" not in answer.body
+    assert dict(answer.headers) == {
+        "X-Auth-Token": MARK, "Link": '<http://shop.example/next?t=[cut]>; rel="next"', "X-Other": "kept",
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """The command line: one file a verb, each declare → options → one library call → render → exit code."""
 
+import io
 import os
 import signal
 import sys
@@ -50,6 +51,12 @@ def main(words: list[str] | None = None) -> NoReturn:
 
 
 def _run(words: list[str] | None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if any("\udc80" <= char <= "\udcff" for word in words or sys.argv for char in word):
+        print("tenuto: a word of the command line is no UTF-8; nothing was done", file=sys.stderr)
+        return 2
     try:
         code = app(words, exit_on_error=False)
         sys.stdout.flush()

@@ -1,26 +1,33 @@
 """`tenuto catalogue …`: build, info."""
 
+import sys
 from typing import Any
 
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
 from tenuto.cli.tables import line, show
 
 
-def build(*, archive: Archive = HERE, json: Json = False) -> None:
+def build(*, archive: Archive = HERE, json: Json = False) -> int:
     """Build the edition of all finished harvests and make it the current one. The same evidence gives the same bytes."""
     from tenuto.catalogue import build as build_edition
     from tenuto.cli.progress import TerminalProgress
 
     with working(archive, "catalogue build") as (layout, _), TerminalProgress() as progress:
         built = build_edition(layout, progress)
+    damaged = built.edition.info.findings.get("evidence-damaged", 0)
+    code = 9 if damaged else 0
+    if built.damage:
+        print(f"tenuto: the edition was damaged and is written anew: {built.damage}", file=sys.stderr)
     if json:
         print_json({**_document(built.edition), "is_new": built.is_new})
-        return
-    line(
-        f"edition {built.edition.info.edition}{'' if built.is_new else ' (there already: nothing new in the evidence)'}"
-    )
+        return code
+    there = "" if built.is_new or built.damage else " (there already: nothing new in the evidence)"
+    line(f"edition {built.edition.info.edition}{there}")
     _render(built.edition)
+    if damaged:
+        line(f"Evidence is damaged ({damaged:,} findings evidence-damaged): restore it from a copy, or harvest again")
     line("Next: tenuto plan")
+    return code
 
 
 def info(*, archive: Archive = HERE, json: Json = False) -> None:

@@ -14,15 +14,35 @@ from tenuto.evidence.spellings import as_words, spellings
 from tenuto.model.answers import Answer, Request
 
 MARK = "[cut]"
-SECRET_HEADERS = frozenset(
-    {"set-cookie", "cookie", "authorization", "proxy-authorization", "www-authenticate", "x-api-key"}
-)
+SECRET_HEADERS = re.compile("cookie|authori[sz]ation|authenticate|token|session|api-?key|secret", re.IGNORECASE)
+"""Headers whose value is never written: what lets someone in, whoever made it."""
+
 SECRET_PARAMETERS = frozenset(
-    {"u", "p", "t", "s", "apikey", "api_key", "key", "token", "access_token", "password", "secret", "sig", "signature"}
+    {
+        "u",
+        "p",
+        "t",
+        "s",
+        "apikey",
+        "api_key",
+        "key",
+        "token",
+        "access_token",
+        "password",
+        "secret",
+        "sig",
+        "signature",
+        "auth",
+        "jwt",
+        "session",
+        "sid",
+        "ssid",
+    }
 )
 """Query parameters whose value is never written: OpenSubsonic's logins and the names that others use."""
 
 _ADDRESS_HEADERS = frozenset({"location", "content-location"})
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
 _NUMBER_MIN_DIGITS = 6
 """A number in JSON is cut where it is the secret; a shorter one is a year or a count."""
 
@@ -74,10 +94,10 @@ class Redactor:
         )
 
     def _header(self, name: str, value: str, cut: Counter[str]) -> str:
-        if name.casefold() in SECRET_HEADERS:
+        if SECRET_HEADERS.search(name):
             cut[f"header:{name.casefold()}"] += 1
             return MARK
-        kept = self.url(value) if name.casefold() in _ADDRESS_HEADERS else self.text(value)
+        kept = self.url(value) if name.casefold() in _ADDRESS_HEADERS else self._addresses(self.text(value))
         cut["secret"] += kept != value
         return kept
 
@@ -121,7 +141,7 @@ class Redactor:
         if isinstance(value, str):
             if value in self._words:
                 return value
-            kept = self._secret.sub(MARK, value)
+            kept = self._addresses(self._secret.sub(MARK, value))
             return value if kept == value else kept
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         written = repr(value) if is_number and self._has_long_digits else ""
@@ -130,6 +150,10 @@ class Redactor:
     @property
     def _has_long_digits(self) -> bool:
         return any(len(secret) >= _NUMBER_MIN_DIGITS and secret[0] in "-0123456789" for secret in self._plain)
+
+    def _addresses(self, text: str) -> str:
+        """A text whose addresses hold no login: servers sign the links that they hand out."""
+        return _ADDRESS.sub(lambda found: self.url(found[0]), text) if "://" in text else text
 
     def _foreign(self, body: bytes, cut: Counter[str]) -> bytes:
         """A body that is no JSON (an error page, XML, JSON cut off): what looks like a user's field goes too."""

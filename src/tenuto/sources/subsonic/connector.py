@@ -30,6 +30,10 @@ _OPTIONAL = frozenset({"getScanStatus"})
 """Calls that only add a count: servers refuse them to plain users."""
 
 _COME_AGAIN = frozenset({429, 503})
+_NOT_BUILT = frozenset({404, 405, 410, 501})
+_NOT_OFFERED = frozenset({0, 10, 70})
+"""How servers answer a list that they do not have: statuses, and error codes in the reply."""
+
 _REFUSED = frozenset({20, 30, 40, 41, 42, 43, 44, 60})
 """Error codes after which nothing goes on: protocol version, login, trial over."""
 
@@ -64,7 +68,10 @@ class Subsonic:
         self._name = name
         self._base = location.rstrip("/").removesuffix("/rest")
         self._http = http
-        self._logins = _logins(options.login, credentials)
+        is_guarded = (
+            parts.scheme == "https" or parts.hostname == "localhost" or parts.hostname.startswith(("127.", "::1"))
+        )
+        self._logins = _logins(options.login, credentials, may_send_password=is_guarded)
         self.place = self._base
         self.secrets = tuple({value for login in self._logins for key, value in login.items() if key != "u"}
                              | {secret for secret in (credentials.password, credentials.api_key) if secret})  # fmt: skip
@@ -137,6 +144,10 @@ class Subsonic:
         call, _ = call_of(answer.request.key)
         if call in _OPTIONAL and answer.http_status not in _COME_AGAIN:
             return
+        if _is_extra(answer.request.key) and (
+            answer.http_status in _NOT_BUILT or code_in(document_of(answer.body)) in _NOT_OFFERED
+        ):
+            return
         check_status(answer)
         reply = envelope(answer.body)
         if reply is None:
@@ -149,7 +160,8 @@ class Subsonic:
         message = error.get("message", "no message") if isinstance(error, dict) else "nothing more"
         said = f"{call}: {self.place} answers with error {code}: {message}"
         if code in _REFUSED:
-            raise SourceRefusedError(f"{said}; {how_to_give(self._name)}")
+            hint = "" if len(self._logins) > 1 else "; a server that knows no tokens needs --option login=password"
+            raise SourceRefusedError(f"{said}; {how_to_give(self._name)}{hint}")
         if code == 0:
             raise RetriableError(said)
         raise SkipRecordError(said, is_gone=code == _NOT_FOUND)
@@ -172,8 +184,17 @@ class Subsonic:
         return self._request(call, **query, **{name: str(value) for name, value in paging.items()})
 
 
-def _logins(way: str, given: Credentials) -> list[dict[str, str]]:
-    """The logins to try, the one that tells least first: key; token and salt; the password in hexadecimal."""
+def _is_extra(key: str) -> bool:
+    """Whether a list is only a second way: the most heard, and search for everything, which not all servers offer."""
+    call, query = call_of(key)
+    return query.get("type") == "frequent" or (call == "search3" and query.get("songOffset") == "0")
+
+
+def _logins(way: str, given: Credentials, *, may_send_password: bool) -> list[dict[str, str]]:
+    """The logins to try, the one that tells least first: key; token and salt; the password in hexadecimal.
+
+    The last is tried unasked only where nobody listens in: by https, or on this machine.
+    """
     salt = secrets.token_hex(8)
     token = hashlib.md5((given.password + salt).encode(), usedforsecurity=False).hexdigest()
     ways = {
@@ -183,4 +204,6 @@ def _logins(way: str, given: Credentials) -> list[dict[str, str]]:
     }
     if way != "auto":
         return [ways[way]]
-    return [ways["api_key"]] if given.api_key else [ways["token"], ways["password"]]
+    if given.api_key:
+        return [ways["api_key"]]
+    return [ways["token"], *([ways["password"]] if may_send_password else [])]
