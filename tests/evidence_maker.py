@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from tenuto.archive.layout import Layout
 from tenuto.catalogue import Built, Edition, build
 from tenuto.evidence import EvidenceWriter, HarvestManifest, Span, pack_spans, read_records
-from tenuto.evidence.harvests import EvidenceFile, write_manifest
+from tenuto.evidence.harvests import EvidenceFile, PermissionRead, write_manifest
 from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request
-from tenuto.model.ids import harvest_id
+from tenuto.model.ids import evidence_id, harvest_id, record_uuid
 from tenuto.model.progress import Silent
 from tenuto.sources import LISTENS_KEY, PERMISSION_KEY
 
@@ -126,10 +126,16 @@ def audio_file(path: str, content: bytes) -> Said:
 
 def keep(
     layout: Layout, source: str, said: Iterable[Said], day: date = DAY, *, kind: str = "subsonic", is_finished: bool = True,
-    files: str = "one", shuffled_by: int | None = None,
+    files: str = "one", shuffled_by: int | None = None, granted: Said | None = None, is_withdrawn: bool = False,
+    findings: Sequence[dict[str, Any]] = (),
 ) -> Path:  # fmt: skip
-    """Write one harvest; `files="each"` puts every record into a WARC file of its own. Returns its folder."""
+    """Write one harvest; `files="each"` puts every record into a WARC file of its own. Returns its folder.
+
+    The harvest went by the permission `granted`, by default the last of `said`, and by none if `is_withdrawn`.
+    """
     answers = list(said)
+    if granted is None and not is_withdrawn:
+        granted = next((one for one in reversed(answers) if one.key == PERMISSION_KEY), None)
     if shuffled_by is not None:
         random.Random(shuffled_by).shuffle(answers)
     started_at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
@@ -142,7 +148,10 @@ def keep(
             writer.write(Answer(Request(one.key, address), one.body, one.media_type, started_at + timedelta(seconds=number % 3600),
                                 one.http_status, (("Content-Type", one.media_type),), one.outcome))  # fmt: skip
     if is_finished:
-        write_manifest(folder, _manifest(folder, source, kind, answers, started_at))
+        manifest = _manifest(folder, source, kind, answers, started_at)
+        write_manifest(
+            folder, manifest.model_copy(update={"permission": _read(source, granted), "findings": tuple(findings)})
+        )
     return folder
 
 
@@ -190,6 +199,14 @@ def _csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
 def _new_folder(layout: Layout, source: str, started_at: datetime) -> Path:
     folders = (layout.harvests(source) / harvest_id(started_at, counter) for counter in range(100))
     return next(folder for folder in folders if not folder.exists())
+
+
+def _read(source: str, granted: Said | None) -> PermissionRead | None:
+    if granted is None:
+        return None
+    digest = hashlib.sha256(granted.body).hexdigest()
+    return PermissionRead(grantor="A. Librarian", ground="owner", granted_on="2026-01-31", sha256=digest,
+                          evidence_id=evidence_id(record_uuid(source, PERMISSION_KEY, digest)))  # fmt: skip
 
 
 def _manifest(folder: Path, source: str, kind: str, answers: list[Said], started_at: datetime) -> HarvestManifest:

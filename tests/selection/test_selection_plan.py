@@ -1,6 +1,7 @@
 """The plan: every track one status with a reason, numbers that anyone can recompute, written once."""
 
 import json
+import os
 import shutil
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 
 import evidence_maker as made
 from support import make_archive
-from tenuto.archive import load_settings
+from tenuto.archive import SourceSettings, load_settings
 from tenuto.archive.settings import Band
 from tenuto.model.errors import IntegrityError
 from tenuto.model.statuses import STATUSES
@@ -247,7 +248,7 @@ def test_newest_plan_of_an_archive_without_one_is_none(tmp_path):
     assert load_newest(make_archive(tmp_path)) is None
 
 
-@pytest.mark.parametrize("content", ["{", '{"format": "tenuto-plan-9"}', "[]"])
+@pytest.mark.parametrize("content", ["{", '{"format": "tenuto-plan-9"}', "[]", '{"format": "tenuto-plan-1"}'])
 def test_plan_that_this_version_does_not_know_is_refused_with_the_next_command(tmp_path, content):
     layout, settings = _archive(tmp_path)
     plan = _plan(layout, settings)
@@ -271,6 +272,33 @@ def test_status_adds_up_before_and_after_a_plan_and_after_a_newer_edition(tmp_pa
     newer = archive_status(layout, settings)
     assert (newer["tracks"], newer["tombstones"], newer["statuses"]) == (1, 6, {"unplanned": 1})
     assert (newer["plan"], newer["plan_is_current"]) == (plan.plan, False)
+
+
+def test_damaged_plan_stops_no_other_and_its_number_is_not_given_again(tmp_path):
+    layout, settings = _archive(tmp_path)
+    first, second = _plan(layout, settings, "12 MB"), _plan(layout, settings, "13 MB")
+    (layout.plan(second.plan) / "plan.json").write_text("{")
+    assert (first.number, _plan(layout, settings, "14 MB").number) == (1, 3)
+    again = _plan(layout, settings, "13 MB")
+    assert (again.plan, again.number) == (second.plan, 4)
+    assert load_newest(layout) == again
+
+
+def _touch(file, seconds):
+    stat = file.stat()
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + seconds * 10**9))
+
+
+def test_status_says_build_after_a_newer_harvest_and_plan_after_other_settings(tmp_path):
+    layout, settings = _archive(tmp_path)
+    chosen = SourceSettings(kind="subsonic", location="http://music.invalid")
+    settings = settings.model_copy(update={"sources": {"shop": chosen}})
+    _plan(layout, settings, "12 MB")
+    assert archive_status(layout, settings)["next"].startswith("tenuto harvest,")
+    assert archive_status(layout, _changed(settings, value_cap_s=7))["next"].startswith("tenuto plan")
+    folder = made.keep(layout, "shop", [made.album("r1", SONGS[:3])], made.DAY + timedelta(days=1))
+    _touch(folder / "harvest.json", 5)
+    assert archive_status(layout, settings)["next"] == "tenuto catalogue build"
 
 
 def test_plan_json_is_the_plan_and_names_its_policy(tmp_path):

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.catalogue import corrections, merge
-from tenuto.catalogue.edition import FORMAT, Edition, write_edition
-from tenuto.catalogue.evidence import Effective, EvidenceReader
+from tenuto.catalogue.edition import FORMAT, Edition, damage_of, write_edition
+from tenuto.catalogue.evidence import EvidenceReader
 from tenuto.catalogue.rows import Rows
 from tenuto.catalogue.statements import SourceRights, Statements, TrackFacts
 from tenuto.model.errors import UsageError
@@ -24,29 +24,32 @@ from tenuto.model.progress import Progress
 from tenuto.model.records import LicenceFileSeen
 from tenuto.model.tables import FINDING
 from tenuto.rights import parse_permission
-from tenuto.sources import PERMISSION_KEY, parse
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An edition, and whether it is new."""
+    """An edition, and whether it is new; `damage` is what was wrong with one that was there and was written anew."""
 
     edition: Edition
     is_new: bool
+    damage: str = ""
 
 
 def build(layout: Layout, progress: Progress) -> Built:
     """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
     remove_leftovers(layout.catalogue)
     reader = EvidenceReader(layout.evidence, progress)
-    rows, permissions = _read(reader)
+    rows = Rows()
+    for effective in reader.read():
+        rows.add(effective, effective.seen)
     if reader.is_empty():
         raise UsageError(f"{layout.root} holds no finished harvest; run: tenuto harvest")
     digest = reader.digest()
     name = f"{reader.newest().isoformat()}-{short_digest([FORMAT, digest])}"
     is_new = not layout.edition(name).exists()
+    damage = "" if is_new else damage_of(layout.edition(name))
     progress.begin(f"merge into {name}")
-    tables, findings = _tables(rows, permissions, layout.state / "duckdb")
+    tables, findings = _tables(rows, reader.permissions, layout.state / "duckdb")
     findings += [*reader.findings, *rows.findings()]
     tables["finding"] = _finding_table(findings)
     about = {
@@ -56,25 +59,7 @@ def build(layout: Layout, progress: Progress) -> Built:
         "licences": _licences(tables["track"]),
         "findings": dict(sorted(Counter(finding.code for finding in set(findings)).items())),
     }
-    return Built(write_edition(layout, name, tables, about), is_new)
-
-
-def _read(reader: EvidenceReader) -> tuple[Rows, dict[str, tuple[str, int]]]:
-    """All that connectors make of the evidence, and each source's permission as it holds now."""
-    rows = Rows()
-    permissions: dict[str, tuple[str, int]] = {}
-    for effective in reader.read():
-        if effective.answer.request.key == PERMISSION_KEY:
-            if effective.sighting.is_live:
-                body = effective.answer.body.decode("utf-8", "replace")
-                permissions[effective.source] = (body, effective.sighting.evidence_id)
-            continue
-        rows.add(effective, _parsed(effective))
-    return rows, permissions
-
-
-def _parsed(effective: Effective) -> Iterator:  # type: ignore[type-arg]
-    return parse(effective.kind, effective.answer)
+    return Built(write_edition(layout, name, tables, about), is_new, damage)
 
 
 def _tables(
@@ -131,7 +116,18 @@ def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[TrackFacts]:
                attribution, track.evidence_id, licence_correction, correction_evidence_id
         FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row) ORDER BY track_row""")
     while batch := found.fetchmany(10_000):
-        for source, track_id, path, release_id, title, artists, licence_text, attribution, evidence_id, *by_hand in batch:
+        for (
+            source,
+            track_id,
+            path,
+            release_id,
+            title,
+            artists,
+            licence_text,
+            attribution,
+            evidence_id,
+            *by_hand,
+        ) in batch:
             release = tuple(name for name in (release_id, title) if name)
             people = tuple(name for name in artists or () if name)
             yield TrackFacts(source, track_id, path, release, people, licence_text, attribution, evidence_id, *by_hand)

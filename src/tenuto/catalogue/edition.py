@@ -12,8 +12,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenuto.archive import Layout
-from tenuto.archive.durable import folder_durably, write_durably
+from tenuto.archive import Layout, remove_leftovers
+from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, write_durably
 from tenuto.archive.layout import read_pointer
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
@@ -76,28 +76,59 @@ def open_current(layout: Layout) -> Edition:
 
 
 def open_edition(folder: Path) -> Edition:
-    """An edition by its folder; raises IntegrityError where it is not one that this version knows."""
+    """An edition by its folder; raises IntegrityError where it is not one that this version knows, or a table is missing
+    or of another size. Digests are for `damage_of`.
+    """
     file = folder / EDITION_NAME
     try:
         values = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{file} cannot be read ({error}); run: tenuto catalogue build") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         said = values.get("format") if isinstance(values, dict) else None
         raise IntegrityError(f"{file} is of format {said!r}; this version reads {FORMAT}: run tenuto catalogue build")
-    return Edition(folder, EditionInfo.model_validate(values))
+    try:
+        edition = Edition(folder, EditionInfo.model_validate(values))
+    except ValueError as error:
+        raise IntegrityError(f"{file} is not as it was written ({error}); run: tenuto catalogue build") from None
+    for name in TABLES:
+        table = edition.table(name)
+        if name not in edition.info.tables or not table.is_file():
+            raise IntegrityError(f"{table} is missing; run: tenuto catalogue build")
+        if (found := table.stat().st_size) != (said := edition.info.tables[name].bytes):
+            raise IntegrityError(f"{table} has {found} bytes, {EDITION_NAME} says {said}; run: tenuto catalogue build")
+    return edition
+
+
+def damage_of(folder: Path) -> str:
+    """What is wrong with an edition on disk, every byte of its tables read; empty where nothing is."""
+    try:
+        edition = open_edition(folder)
+    except IntegrityError as error:
+        return str(error).partition("; run:")[0]
+    if edition.info.edition != folder.name:
+        return f"{folder / EDITION_NAME} names {edition.info.edition!r}"
+    for name in TABLES:
+        with edition.table(name).open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+        if found != (said := edition.info.tables[name].sha256):
+            return f"{edition.table(name)} has sha256 {found}, {EDITION_NAME} says {said}"
+    return ""
 
 
 def write_edition(layout: Layout, edition: str, tables: Mapping[str, pa.Table], about: Mapping[str, Any]) -> Edition:
-    """Write an edition whole and make it the current one; one of that name is left as it is."""
+    """Write an edition whole and make it the current one; one of that name is left as it is, unless it is damaged."""
     folder = layout.edition(edition)
-    if not (folder / EDITION_NAME).exists():
+    if folder.exists() and damage_of(folder):
+        folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
+    if not folder.exists():
         with folder_durably(folder) as beside:
             infos = {name: _write_table(beside / f"{name}.parquet", tables[name], name) for name in TABLES}
             info = EditionInfo(edition=edition, tables=infos, **about)
             document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
             (beside / EDITION_NAME).write_bytes(document + b"\n")
     write_durably(layout.catalogue / "current", f"{edition}\n".encode())
+    remove_leftovers(layout.catalogue)
     return open_edition(folder)
 
 

@@ -7,11 +7,12 @@ from typing import Any, Literal
 import msgspec
 
 from tenuto.archive import durable
-from tenuto.model.documents import Document, mistakes
+from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError
 
 MANIFEST_NAME = "harvest.json"
 FORMAT = "tenuto-harvest-1"
+_RESTORE = "restore it from a copy, or move its folder away"
 
 
 class EvidenceFile(Document):
@@ -97,15 +98,24 @@ def read_manifest(file: Path) -> HarvestManifest:
     """One harvest.json; raises IntegrityError where it is not one that this version knows."""
     try:
         values = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(f"{file} is not JSON ({error}); restore it from a copy, or move its folder away") from None
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{file} is not JSON ({error}); {_RESTORE}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         said = values.get("format") if isinstance(values, dict) else type(values).__name__
         raise IntegrityError(f"{file} is of format {said!r}; this version reads {FORMAT}")
     try:
-        return HarvestManifest.model_validate(values)
+        manifest = HarvestManifest.model_validate(values)
     except ValueError as error:
-        raise mistakes(str(file), (str(error),)) from None
+        raise IntegrityError(f"{file} is not as a harvest writes it ({error}); {_RESTORE}") from None
+    for name in (manifest.harvest, *(item.name for item in manifest.files)):
+        if not _is_plain(name):
+            raise IntegrityError(f"{file} names {name!r}, which is no plain file name; {_RESTORE}")
+    return manifest
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name from a file may be joined to a path."""
+    return bool(name) and not name.startswith(".") and not any(mark in name for mark in "/\\\0")
 
 
 def write_manifest(folder: Path, manifest: HarvestManifest) -> None:

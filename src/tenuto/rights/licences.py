@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
 
 from tenuto.rights.licence_table import ALIASES, NOTHING_KNOWN, PUBLIC_DOMAIN, RESERVED, by_folded_id, known
-from tenuto.rights.wording import CC_URL, find_address, find_name, find_reserved, is_denied
+from tenuto.rights.wording import find_named, find_reserved
 
 __all__ = ["PUBLIC_DOMAIN", "RESERVED", "Licence", "identify", "read_licence"]
 
@@ -49,12 +50,23 @@ def read_licence(text: str) -> Licence | None:
         return None
     found = _expression(words)
     if found is None and not _is_half_known(words):
-        found = find_reserved(words) or find_address(words) or find_name(words)
+        found = find_reserved(words) or find_named(words)
     return _licence(found) if found else None
 
 
 def identify(text: str) -> Licence | None:
-    """The licence whose text (or whose notice) a LICENSE file is; None where nobody here knows it."""
+    """The licence whose text (or whose notice) a LICENSE file is; None where nobody here knows it.
+
+    The title of a licence counts where the text begins with it, after headings and copyright lines. Words that reserve or
+    deny anywhere else in it mean that all is reserved.
+    """
+    lines = [" ".join(line.split()).strip("#*=_-\ufeff ") for line in text[:_TEXT_MAX].splitlines()]
+    lines = [line for line in lines if line]
+    title = _title(lines)
+    allowed = 0 if title is None else title[1]
+    said = " ".join(lines[allowed:])
+    if find_reserved(said) or (title is None and _DENYING.search(said)) or len(text) > _TEXT_MAX:
+        return _licence(RESERVED)
     tags = {
         tag.strip()
         for tag in re.findall(r"SPDX-License-Identifier:[ \t]*([^\n]*?)[ \t]*(?:\*/|-->)?[ \t]*$", text, re.MULTILINE)
@@ -64,13 +76,38 @@ def identify(text: str) -> Licence | None:
     head = " ".join(text[:4000].split())
     if len(head) < _NOTICE_MAX and (noticed := read_licence(head)):
         return noticed
-    titles = ((re.search(pattern, head, re.IGNORECASE), spdx) for pattern, spdx in _TITLES)
-    found = sorted({spdx for match, spdx in titles if match and not is_denied(head[: match.end()], match)})
-    if found:
-        return _licence(" AND ".join(found))
-    return read_licence(head) if CC_URL.search(head) else None
+    return _licence(title[0]) if title else None
 
 
+def _title(lines: Sequence[str]) -> tuple[str, int] | None:
+    """The licence whose title or first words a text begins with, and the number of the line they stand in."""
+    for number in range(min(len(lines), _PREAMBLE_MAX)):
+        head = " ".join(lines[number : number + 4])[:1000]
+        for pattern, spdx in _TITLES:
+            match = re.match(rf"(?:Creative Commons )?(?:{pattern})", head, re.IGNORECASE)
+            if match and (spdx == "MIT" or not _GOES_ON.match(head[match.end() :])):
+                return spdx, number
+        if not _PREAMBLE.fullmatch(lines[number]):
+            return None
+    return None
+
+
+_TEXT_MAX = 1_000_000
+_PREAMBLE_MAX = 12
+_PREAMBLE = re.compile(
+    r"(?:copyright|\(c\)|\u00a9).{0,160}|all rights reserved\W*"
+    r"|(?!.*(?<!legal )\b(?:code|source|software|samples?|sounds?|cover|artwork|engine|not|no)\b).{0,60}",
+    re.IGNORECASE,
+)
+"""A line before a title: of copyright, or a short heading that names no part of a work."""
+_GOES_ON = re.compile(r"[ ,.:;()-]*[a-z]")
+"""A sentence that begins with a title is about a licence, not one."""
+_DENYING = re.compile(
+    r"\bmay only be (?:used|played|heard|copied)|\b(?:may|must|can|do|shall)(?: ?not|n't) (?:be )?"
+    r"(?:used?|cop(?:y|ied)|shared?|(?:re)?distributed?|(?:re)?published?|sold|sell|uploaded)\b|\bno permission\b"
+    r"|\bnot (?:for redistribution|permitted|allowed)\b|\bpersonal use only\b",
+    re.IGNORECASE,
+)
 _TITLES = (
     (r"CC0 1\.0 Universal", "CC0-1.0"),
     *((rf"Attribution{words}(?: International)? {version}", f"CC-BY{terms}-{version}")

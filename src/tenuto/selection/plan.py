@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, Settings, remove_leftovers, write_durably
-from tenuto.archive.durable import folder_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition
 from tenuto.model.documents import Document
@@ -77,8 +77,10 @@ def make_plan(layout: Layout, settings: Settings, edition: Edition, budget: str 
     name = f"{edition.info.edition}-{short_digest([FORMAT, json.dumps(policy, sort_keys=True)])}"
     folder = layout.plan(name)
     remove_leftovers(layout.plans)
-    if not (folder / PLAN_NAME).exists():
-        number = 1 + max((load_plan(file.parent).number for file in layout.plans.glob(f"*/{PLAN_NAME}")), default=0)
+    if not _is_readable(folder):
+        number = _next_number(layout)
+        if folder.exists():
+            folder.rename(layout.plans / f"{LEFTOVER_PREFIX}damaged-{name}")
         tracks = load_candidates(edition, settings.archive.territory, edition.info.newest_evidence)
         base = _budget_bytes(str(policy["budget"]), tracks)
         choice = choose(tracks, settings.selection, base)
@@ -91,6 +93,7 @@ def make_plan(layout: Layout, settings: Settings, edition: Edition, budget: str 
             document = msgspec.json.format(msgspec.json.encode(plan.model_dump(mode="json")), indent=1)
             (beside / PLAN_NAME).write_bytes(document + b"\n")
     write_durably(layout.plans / "newest", f"{name}\n".encode())
+    remove_leftovers(layout.plans)
     return load_plan(folder)
 
 
@@ -104,11 +107,28 @@ def load_plan(folder: Path) -> Plan:
     """A plan by its folder; raises IntegrityError where it is not one that this version knows."""
     try:
         values_ = json.loads((folder / PLAN_NAME).read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"plan {folder.name} cannot be read ({error}); run: tenuto plan") from None
     if not isinstance(values_, dict) or values_.get("format") != FORMAT:
         raise IntegrityError(f"plan {folder.name} is not of format {FORMAT}; run: tenuto plan")
-    return Plan.model_validate(values_)
+    try:
+        return Plan.model_validate(values_)
+    except ValueError as error:
+        raise IntegrityError(f"plan {folder.name} is not as it was written ({error}); run: tenuto plan") from None
+
+
+def _is_readable(folder: Path) -> bool:
+    try:
+        load_plan(folder)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _next_number(layout: Layout) -> int:
+    """A number above that of every plan; one that cannot be read counts as a plan, though its number is not known."""
+    folders = [path for path in layout.plans.iterdir() if path.is_dir()] if layout.plans.is_dir() else []
+    return 1 + max([len(folders), *(load_plan(folder).number for folder in folders if _is_readable(folder))])
 
 
 def _budget_bytes(budget: str, tracks: Candidates) -> int:

@@ -6,8 +6,9 @@ from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, open_current
 from tenuto.evidence import finished_harvests, unfinished_harvest
+from tenuto.evidence.harvests import MANIFEST_NAME
 from tenuto.model.statuses import UNPLANNED
-from tenuto.selection.plan import Plan, load_newest
+from tenuto.selection.plan import Plan, load_newest, policy_of
 
 
 def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
@@ -61,8 +62,21 @@ def _next(layout: Layout, settings: Settings, edition: Edition | None, plan: Pla
         return f"tenuto harvest {' '.join(interrupted)} (it was interrupted and goes on where it stopped)"
     if not any(finished_harvests(layout.harvests(name)) for name in settings.sources):
         return "tenuto harvest"
-    if edition is None:
+    if edition is None or _is_newer_than_edition(layout):
         return "tenuto catalogue build"
     if plan is None or not is_current:
         return "tenuto plan"
+    if _without_budget(plan.policy) != _without_budget(policy_of(settings)):
+        return "tenuto plan (the settings have changed since the newest plan)"
     return "tenuto harvest, to see what has changed"
+
+
+def _is_newer_than_edition(layout: Layout) -> bool:
+    """Whether a harvest was finished since the last build, which always writes `current`."""
+    built_at = (layout.catalogue / "current").stat().st_mtime_ns
+    return any(file.stat().st_mtime_ns > built_at for file in layout.evidence.glob(f"*/*/{MANIFEST_NAME}"))
+
+
+def _without_budget(policy: dict[str, Any]) -> dict[str, Any]:
+    """A policy but for its budget, which `tenuto plan --budget` may set for one plan."""
+    return {name: value for name, value in policy.items() if name != "budget"}

@@ -72,6 +72,8 @@ class Subsonic:
             parts.scheme == "https" or parts.hostname == "localhost" or parts.hostname.startswith(("127.", "::1"))
         )
         self._logins = _logins(options.login, credentials, may_send_password=is_guarded)
+        is_token_only = "t" in self._logins[-1]
+        self._hint = "; if the server knows no tokens: --option login=password" if is_token_only else ""
         self.place = self._base
         self.secrets = tuple({value for login in self._logins for key, value in login.items() if key != "u"}
                              | {secret for secret in (credentials.password, credentials.api_key) if secret})  # fmt: skip
@@ -160,8 +162,7 @@ class Subsonic:
         message = error.get("message", "no message") if isinstance(error, dict) else "nothing more"
         said = f"{call}: {self.place} answers with error {code}: {message}"
         if code in _REFUSED:
-            hint = "" if len(self._logins) > 1 else "; a server that knows no tokens needs --option login=password"
-            raise SourceRefusedError(f"{said}; {how_to_give(self._name)}{hint}")
+            raise SourceRefusedError(f"{said}; {how_to_give(self._name)}{self._hint}")
         if code == 0:
             raise RetriableError(said)
         raise SkipRecordError(said, is_gone=code == _NOT_FOUND)
