@@ -1,11 +1,27 @@
 """Corrections by hand: evidence like any other, applied last, each with its evidence id."""
 
+import io
 from datetime import date, timedelta
 
+import mutagen.flac
+import numpy as np
 import pytest
+import soundfile
 
 import evidence_maker as made
 from support import make_archive
+from tenuto.rights import Action, Statement, may
+
+
+def _sound(licence):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(800, dtype=np.int16), 8000, format="FLAC")
+    file.seek(0)
+    tags = mutagen.flac.FLAC(file)
+    tags["LICENSE"] = licence
+    file.seek(0)
+    tags.save(file)
+    return file.getvalue()
 
 
 def _edition(tmp_path, *lines):
@@ -143,6 +159,32 @@ def test_correction_that_was_taken_out_of_its_file_no_longer_holds(tmp_path):
 def test_correction_of_a_licence_speaks_for_the_track(tmp_path):
     edition = _edition(tmp_path, ("shop", "track", "t1", "licence_text", "CC-BY-4.0"))
     assert {own: row["licence"] for own, row in made.tracks(edition).items()} == {"t1": "CC-BY-4.0", "t2": None}
+
+
+TAG_AND_CORRECTION = [
+    ("", "CC-BY-4.0", "CC-BY-4.0", True),
+    ("Mystery", "CC-BY-4.0", "CC-BY-4.0", True),
+    ("All rights reserved", "CC-BY-4.0", "CC-BY-4.0", False),
+    ("CC0-1.0", "All rights reserved", "LicenseRef-all-rights-reserved", False),
+    ("CC0-1.0", "Mystery", None, False),
+    ("CC0-1.0", "", None, False),
+]
+
+
+@pytest.mark.parametrize(("tag", "value", "licence", "is_open"), TAG_AND_CORRECTION)
+def test_correction_of_a_licence_stands_beside_the_tag_and_the_strictest_holds(tmp_path, tag, value, licence, is_open):
+    layout = make_archive(tmp_path)
+    made.keep(layout, "shelf", [made.audio_file("a.flac", _sound(tag))], kind="folder")
+    line = ("shelf", "track", "a.flac", "licence_text", value)
+    made.keep(layout, "hand", [made.corrections(line)], kind="corrections")
+    edition = made.edition_of(layout)
+    stated = made.rows(edition, "statement")
+    (correction,) = made.rows(edition, "correction")
+    expected = {("correction", value, correction["evidence_id"]), ("tag", tag, 0)}
+    assert {(row["basis"], row["licence_text"], row["evidence_id"]) for row in stated} == {e for e in expected if e[1]}
+    assert made.tracks(edition)["a.flac"]["licence"] == licence
+    said = [Statement(**{name: row[name] for name in ("basis", "may_give_out")}) for row in stated]
+    assert may(said, Action.GIVE_OUT, "worldwide", date(2026, 1, 1)).is_allowed is is_open
 
 
 def test_correction_of_a_vanished_track_is_a_finding(tmp_path):

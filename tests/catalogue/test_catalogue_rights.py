@@ -211,6 +211,54 @@ def test_deeper_licence_file_that_nobody_knows_keeps_what_lies_below_it_dark(tmp
     assert [row["subject"] for row in made.findings(edition, "licence-unknown")] == ["x/LICENSE"]
 
 
+def _beside(tmp_path, text, *more):
+    files = {"x/b.flac": "", "a.flac": ""}
+    return _folder(tmp_path, files, made.licence_file("x/COPYING", "SPDX-License-Identifier: GPL-2.0-only\n"),
+                   made.licence_file("x/LICENSE", text), *more)  # fmt: skip
+
+
+def test_licence_file_that_nobody_knows_is_not_silenced_by_one_beside_it(tmp_path):
+    edition = _beside(tmp_path, "You may look, but not touch. " * 50)
+    assert not _is_open(edition, "x/b.flac")
+    assert [(said.licence, said.licence_text, said.may_give_out) for said in _statements(edition, "x/b.flac")] == [
+        ("GPL-2.0-only", "x/COPYING", True),
+        (None, "x/LICENSE", False),
+    ]
+    assert [row["subject"] for row in made.findings(edition, "licence-unknown")] == ["x/LICENSE"]
+
+
+def test_licence_file_that_reserves_all_outweighs_one_beside_it(tmp_path):
+    edition = _beside(tmp_path, "Copyright 2001 Anna. All rights reserved.")
+    assert not _is_open(edition, "x/b.flac")
+    assert len(_statements(edition, "x/b.flac")) == 2
+
+
+def test_operator_opens_what_a_licence_file_that_nobody_knows_left_dark(tmp_path):
+    edition = _beside(tmp_path, "You may look, but not touch. " * 50, made.permission("may_give_out = true"))
+    assert _is_open(edition, "x/b.flac")
+
+
+def test_two_licence_files_that_are_known_are_two_statements(tmp_path):
+    edition = _beside(tmp_path, "SPDX-License-Identifier: CC0-1.0\n")
+    assert [said.licence for said in _statements(edition, "x/b.flac")] == ["GPL-2.0-only", "CC0-1.0"]
+    assert _is_open(edition, "x/b.flac")
+
+
+def test_broken_copyright_file_is_a_licence_that_nobody_knows(tmp_path):
+    broken = DEP5.partition("\n\n")[0] + "\n\nFiles *\n\nLicense: GPL-2+\n"
+    edition = _folder(tmp_path, {"a.flac": ""}, made.licence_file("debian/copyright", broken),
+                      made.licence_file("LICENSE", "SPDX-License-Identifier: CC0-1.0\n"))  # fmt: skip
+    assert not _is_open(edition, "a.flac")
+    assert [row["subject"] for row in made.findings(edition, "licence-unknown")] == ["debian/copyright"]
+
+
+def test_broken_copyright_file_of_a_package_is_a_finding(tmp_path):
+    path = "usr/share/doc/foo-data/copyright"
+    edition = _folder(tmp_path, {"usr/share/foo/a.flac": ""}, made.licence_file(path, "Format: dep5\n\nbroken"))
+    assert not _is_open(edition, "usr/share/foo/a.flac")
+    assert [row["subject"] for row in made.findings(edition, "licence-unknown")] == [path]
+
+
 def test_permission_copyright_file_licence_file_and_tag_that_agree_are_four_statements_and_no_finding(tmp_path):
     edition = _folder(
         tmp_path, {"music/a.flac": "http://creativecommons.org/licenses/by-sa/4.0/"}, made.licence_file("debian/copyright", DEP5),

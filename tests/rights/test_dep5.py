@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from demo import debian_music
 from tenuto.rights import read_licence
-from tenuto.rights.dep5 import CopyrightFile, Stanza, nearest, parse_copyright
+from tenuto.rights.dep5 import CopyrightFile, Stanza, is_meant_as_dep5, nearest, parse_copyright
 
 CACHE = Path(__file__).parents[2] / ".cache/demo"
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
@@ -264,6 +264,60 @@ def test_a_package_whose_copyright_file_cannot_be_read_is_not_spoken_for_by_its_
     found = nearest([good, bad], REVIVAL)
     assert found is bad
     assert found.match(REVIVAL) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["home/me/Music/private.flac", "srv/foo/a.flac", "usr/share/bar/music/a.ogg", "usr/a.ogg"]
+)
+def test_a_package_alone_does_not_speak_for_what_it_did_not_install(path: str) -> None:
+    for root in ("", "foo/"):
+        file = parsed(stanza("*"), path=f"{root}usr/share/doc/foo-data/copyright")
+        assert nearest([file], root + path) is None
+
+
+def test_a_package_alone_speaks_for_its_own_folder_and_for_what_it_names() -> None:
+    file = parsed(stanza("*"), stanza("music/*"), path="usr/share/doc/foo-data/copyright")
+    assert nearest([file], "usr/share/games/foo/a.ogg") is file
+    assert nearest([file], "opt/foo-data/a.ogg") is file
+    assert nearest([file], "usr/share/bar/music/a.ogg") is file
+    assert nearest([file], "usr/share/bar/sounds/a.ogg") is None
+    assert nearest([file], "home/foo/music/a.ogg") is None
+
+
+# --- what is written against the format
+
+
+@pytest.mark.parametrize("patterns", ["a.ogg, b.ogg", "a.ogg,\n b.ogg", "a.ogg , b.ogg,"])
+def test_commas_between_patterns_are_not_part_of_them(patterns: str) -> None:
+    file = parsed(stanza(patterns, "MIT"))
+    assert [licence_of(file, name) for name in ("a.ogg", "b.ogg", "c.ogg")] == ["MIT", "MIT", None]
+
+
+def test_a_line_may_be_one_name_with_spaces_but_no_wildcard() -> None:
+    file = parsed(stanza("music/*", "MIT"), stanza("music/My Song.ogg", "non-free"), stanza("x/a *.mp3\n x/b", "MIT"))
+    assert licence_of(file, "music/My Song.ogg") == "non-free"
+    assert file.stanzas[2].patterns == ("x/a", "*.mp3", "x/b")
+
+
+def test_a_byte_order_mark_and_a_late_format_line_do_not_hide_the_format() -> None:
+    for head in ("\ufeff" + FORMAT, "Upstream-Name: x\n" + FORMAT):
+        found = parse_copyright("copyright", head + stanza("*", "MIT"))
+        assert found is not None
+        assert licence_of(found, "a.ogg") == "MIT"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [(FORMAT + "broken", True), ("\ufeff\nUpstream-Name: x\nformat: 7\n", True), ("Format of the disc\n", False),
+     ("All rights reserved.\n\nFormat: CD\n", False), ("", False)],
+)  # fmt: skip
+def test_a_text_that_names_its_format_first_is_meant_to_be_machine_readable(text: str, is_meant: bool) -> None:
+    assert is_meant_as_dep5(text) is is_meant
+
+
+def test_a_format_that_is_not_known_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    parse_copyright("copyright", "Format: http://example.org/dep5/9\n\n" + stanza("*"))
+    assert capfd.readouterr() == ("", "")
 
 
 # --- the demo's packages, by a table made by hand from reading their copyright files

@@ -58,15 +58,17 @@ def identify(text: str) -> Licence | None:
     """The licence whose text (or whose notice) a LICENSE file is; None where nobody here knows it.
 
     The title of a licence counts where the text begins with it, after headings and copyright lines. Words that reserve or
-    deny anywhere else in it mean that all is reserved.
+    deny anywhere else in it mean that all is reserved; in a long text that is no known licence, that it is not known.
     """
     lines = [" ".join(line.split()).strip("#*=_-\ufeff ") for line in text[:_TEXT_MAX].splitlines()]
     lines = [line for line in lines if line]
     title = _title(lines)
     allowed = 0 if title is None else title[1]
     said = " ".join(lines[allowed:])
-    if find_reserved(said) or (title is None and _DENYING.search(said)) or len(text) > _TEXT_MAX:
-        return _licence(RESERVED)
+    if len(text) > _TEXT_MAX:
+        return None
+    if find_reserved(said) or (title is None and _DENYING.search(said)):
+        return _licence(RESERVED) if title or len(said) <= _OWN_WORDS_MAX else None
     tags = {
         tag.strip()
         for tag in re.findall(r"SPDX-License-Identifier:[ \t]*([^\n]*?)[ \t]*(?:\*/|-->)?[ \t]*$", text, re.MULTILINE)
@@ -93,6 +95,8 @@ def _title(lines: Sequence[str]) -> tuple[str, int] | None:
 
 
 _TEXT_MAX = 1_000_000
+_OWN_WORDS_MAX = 4000
+"""A text longer than this is a licence that is not known here, in which such words mean many things."""
 _PREAMBLE_MAX = 12
 _PREAMBLE = re.compile(
     r"(?:copyright|\(c\)|\u00a9).{0,160}|all rights reserved\W*"

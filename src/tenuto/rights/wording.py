@@ -67,9 +67,9 @@ _DATE_ALONE = re.compile(r"(?:[\W\d_]|\(c\)|\(p\)|copyright)*", re.IGNORECASE)
 _OF_THE_WORK = re.compile(
     r"(?:(?:this|the|all|these) (?:work|album|track|song|recording|music|release|single|ep)s?\b.*|licen[cs]\w*|released|published"
     r"|available|distributed|shared)\b", re.IGNORECASE | re.DOTALL)  # fmt: skip
-_SENTENCE = re.compile(r"(?<=\w\w\w)[.!?;]+ +")
+_SENTENCE = re.compile(r"[.!?;]+ +(?!\d)")
 _AFTER = re.compile(
-    r"[\s\W]*(?:licen[cs]ed)?[\s\W]*(?:(?i:verify at|see) )?(?:https?://\S*|www\.\S*)?[\s\W]*"
+    r"\W*+(?:licen[cs]ed)?\W*+(?:(?i:verify at|see) )?(?:https?://\S*+|www\.\S*+)?\W*+"
     r"|[\s,:|/-]*(?:\(?(?:\u00a9|\(c\)|\(p\)|\u2117|copyright|by )\)?|(?=\(?\d{4})|(?=[A-Z]))[^.;:]{0,100}\.?",
 )
 _PARTS = frozenset({
