@@ -4,8 +4,8 @@ import pytest
 
 from candidate_maker import candidates
 from tenuto.archive.settings import DEFAULT_BANDS, Band
-from tenuto.selection.tiers import OPUS_HEAD_BYTES, band_numbers, choose_tiers, original_bytes
 from tenuto.selection.candidates import UNKNOWN
+from tenuto.selection.tiers import OPUS_HEAD_BYTES, band_numbers, choose_tiers, original_bytes
 from tenuto.selection.value import values, weights
 
 THREE = (Band(name="top", popularity_min=50, listens_min=1000, tier="original"),
