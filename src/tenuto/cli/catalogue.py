@@ -45,7 +45,8 @@ def info(*, archive: Archive = HERE, json: Json = False) -> None:
 
 def _document(edition: Any) -> dict[str, Any]:
     document: dict[str, Any] = edition.info.model_dump(mode="json")
-    return {**document, "path": str(edition.folder)}
+    counts = {"tracks": edition.info.tables["track"].rows, "tombstones": edition.info.tables["tombstone"].rows}
+    return {**document, **counts, "path": str(edition.folder)}
 
 
 def _render(edition: Any) -> None:
