@@ -62,7 +62,7 @@ def test_a_real_service_is_harvested_whole_and_forgets_that_it_was(service: Serv
     assert memory(service) == before
     assert leaks(layout.root, {service.password}, done.stdout, done.stderr) == []
     built = tenuto_json("catalogue", "build", "--archive", layout.root)
-    assert built["rows"]["track"] == songs
+    assert built["tables"]["track"]["rows"] == songs
 
 
 def _plays(service: Service) -> list[tuple[int]]:
