@@ -25,6 +25,9 @@ def find_truncation(file: TouchedFile, size: int) -> str | None:
             return _form(struct.unpack(order, head[4:8])[0], size)
         if head[4:8] == b"ftyp":
             return _mp4(file, size)
+        if head[:4] == b"DSD ":
+            file.seek(12)
+            return _form(struct.unpack("<Q", file.read(8))[0] - 8, size)
         if head[:4] == b"fLaC":
             missing = flac.missing_frac(file, size)
             return f"{missing * 100:.0f} % of the samples that its header promises are missing" if missing else None
