@@ -42,5 +42,5 @@ def test_what_a_source_does_wrong_can_be_caught_as_one(name: str) -> None:
 def test_errors_carry_what_their_handler_needs() -> None:
     assert errors.RetriableError("later").retry_after_s is None
     assert errors.RetriableError("later", 2.5).retry_after_s == 2.5
-    assert errors.SkipRecordError("gone").code == "record-unavailable"
-    assert str(errors.SkipRecordError("gone", "file-unreadable")) == "gone"
+    assert errors.SkipRecordError("gone").is_gone
+    assert not errors.SkipRecordError("cannot say", is_gone=False).is_gone

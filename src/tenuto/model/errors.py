@@ -59,14 +59,13 @@ class RetriableError(SourceError):
 
 
 class SkipRecordError(SourceError):
-    """One record cannot be had; `code` is the finding that says so.
+    """One record cannot be had.
 
     `is_gone` is whether the source says that it does not have it; else nobody knows, and what was known stays.
     """
 
-    def __init__(self, message: str, code: str = "record-unavailable", *, is_gone: bool = True) -> None:
+    def __init__(self, message: str, *, is_gone: bool = True) -> None:
         super().__init__(message)
-        self.code = code
         self.is_gone = is_gone
 
 

@@ -66,9 +66,7 @@ class Http:
                 return answer
             _check_redirect(address, onward)
             address = onward
-        raise SkipRecordError(
-            f"{request.address()} redirects more than {_REDIRECTS_MAX} times", "answer-invalid", is_gone=False
-        )
+        raise SkipRecordError(f"{request.address()} redirects more than {_REDIRECTS_MAX} times", is_gone=False)
 
     def _once(
         self, request: Request, address: str, secret: Mapping[str, str], accept: str
@@ -81,9 +79,7 @@ class Http:
                 location = response.headers.get("Location") if response.is_redirect else None
                 return answer, _onward(address, location, secret) if location else None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise SkipRecordError(
-                f"{address} redirects to what is no address", "answer-invalid", is_gone=False
-            ) from None
+            raise SkipRecordError(f"{address} redirects to what is no address", is_gone=False) from None
         except UnicodeError:
             raise _no_address(address) from None
         except httpx.TimeoutException as error:
@@ -94,15 +90,15 @@ class Http:
     def _body(self, response: httpx.Response, request: Request) -> bytes:
         coding = response.headers.get("Content-Encoding", "").strip().casefold()
         if coding not in _CODINGS:
-            raise SkipRecordError(f"{request.address()} answers packed as {coding[:40]!r}, which was not asked for",
-                                  "answer-invalid", is_gone=False)  # fmt: skip
+            raise SkipRecordError(
+                f"{request.address()} answers packed as {coding[:40]!r}, which was not asked for", is_gone=False
+            )
         parts, size, patience_until = [], 0, time.monotonic() + _PATIENCE * self._timeout_s
         for part in response.iter_bytes():
             size += len(part)
             if size > self._max_bytes:
                 raise SkipRecordError(
                     f"{request.address()} answers with more than {self._max_bytes} bytes",
-                    "answer-invalid",
                     is_gone=False,
                 )
             if time.monotonic() > patience_until:
@@ -165,7 +161,7 @@ def _check_redirect(address: str, onward: str) -> None:
     if there.hostname != here.hostname or is_weaker or there.scheme not in {"http", "https"}:
         raise SkipRecordError(
             f"{address} redirects to {there.scheme}://{there.hostname}, which is not followed; "
-            "if that is where the source lives now, change its location", "answer-invalid", is_gone=False)  # fmt: skip
+            "if that is where the source lives now, change its location", is_gone=False)  # fmt: skip
 
 
 def _onward(address: str, location: str, secret: Mapping[str, str]) -> str:
@@ -176,7 +172,7 @@ def _onward(address: str, location: str, secret: Mapping[str, str]) -> str:
             url = url.copy_remove_param(name)
         return str(url.copy_with(userinfo=b""))
     except (ValueError, httpx.InvalidURL):
-        raise SkipRecordError(f"{address} redirects to what is no address", "answer-invalid", is_gone=False) from None
+        raise SkipRecordError(f"{address} redirects to what is no address", is_gone=False) from None
 
 
 def _plain(error: httpx.HTTPError) -> str:

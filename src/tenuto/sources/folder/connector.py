@@ -77,9 +77,7 @@ class Folder:
                 spans = tag_blocks(file, size, PurePosixPath(path).name)
         except OSError as error:
             is_gone = isinstance(error, FileNotFoundError)
-            raise SkipRecordError(
-                f"{path} cannot be read: {error.strerror}", "file-unreadable", is_gone=is_gone
-            ) from None
+            raise SkipRecordError(f"{path} cannot be read: {error.strerror}", is_gone=is_gone) from None
         body, media_type = pack_spans(spans, size)
         return Answer(request, body, media_type, datetime.now(UTC))
 
