@@ -235,3 +235,14 @@ def test_a_file_is_never_more_open_than_it_will_be(tmp_path: Path, monkeypatch: 
         os.umask(old)
     assert modes[0] == mode
     assert (tmp_path / "f").stat().st_mode & 0o777 == mode
+
+
+def test_every_folder_that_is_made_is_made_durable_in_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "_sync", synced.append)
+    durable.make_folder(tmp_path / "a" / "b" / "c")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    durable.make_folder(tmp_path / "a" / "b" / "c")
+    assert len(synced) == 3

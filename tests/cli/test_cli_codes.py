@@ -486,3 +486,9 @@ def test_an_archive_may_be_named_by_the_environment_and_by_where_one_stands(tmp_
         [sys.executable, "-m", "tenuto", "status", "--json"], cwd=layout.root, capture_output=True, check=True
     )
     assert json.loads(here.stdout) == named
+
+
+def test_a_word_that_is_no_utf8_ends_with_2(run: Run) -> None:
+    code, out, err = run("status", "--archive", "bad\udcff")
+    assert (code, out) == (2, "")
+    assert "no UTF-8" in err

@@ -456,3 +456,27 @@ def test_an_address_is_the_same_however_it_is_written(location: str) -> None:
     one = Subsonic("shop", location, Options(), GIVEN, NOWHERE)
     assert next(iter(one.first())).uri == "http://h/rest/ping.view?f=json"
     assert one.robots == Request("robots.txt", "http://h/robots.txt")
+
+
+def test_an_artist_without_an_id_is_credited_by_name() -> None:
+    items = seen("search3", {"searchResult3": {"song": [{"id": "1", "title": "A", "artist": "Björk"}]}})
+    [track] = of(TrackSeen, items)
+    assert [credit.artist_id for credit in track.credits] == ["name:björk"]
+    assert [artist.name for artist in of(ArtistSeen, items)] == ["Björk"]
+
+
+@pytest.mark.parametrize("code", [0, 10, 70])
+def test_a_list_that_is_only_a_second_way_may_be_missing(code: int) -> None:
+    failed = {"status": "failed", "error": {"code": code, "message": "no such thing"}}
+    body = json.dumps({"subsonic-response": failed}).encode()
+    extra = ("getAlbumList2?type=frequent&size=500&offset=0&f=json", "search3?query=&songCount=500&songOffset=0&f=json")
+    for key in extra:
+        source().check(Answer(Request(key), body, "application/json", datetime.now(UTC), 200))
+    with pytest.raises((RetriableError, SkipRecordError)):
+        source().check(Answer(Request("getAlbum?id=1&f=json"), body, "application/json", datetime.now(UTC), 200))
+
+
+def test_the_password_itself_is_tried_unasked_only_where_nobody_listens_in() -> None:
+    for address, ways in (("http://music.example", 1), ("https://music.example", 2), ("http://127.0.0.1:4040", 2)):
+        with_login = Subsonic("s", address, Options(), Credentials("me", "sesame"), Http("tests", 1.0))
+        assert len(with_login._logins) == ways, address
