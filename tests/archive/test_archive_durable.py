@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import need_program
-from tenuto.archive import remove_leftovers, write_durably
+from tenuto.archive import durable, remove_leftovers, write_durably
 from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably
 
 # Ends itself before the n-th line that durable.py runs, as kill -9 would: nothing is cleaned up.
