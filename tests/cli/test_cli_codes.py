@@ -492,3 +492,27 @@ def test_a_word_that_is_no_utf8_ends_with_2(run: Run) -> None:
     code, out, err = run("status", "--archive", "bad\udcff")
     assert (code, out) == (2, "")
     assert "no UTF-8" in err
+
+
+def test_one_source_that_the_system_refuses_does_not_stop_the_next(run: Run, layout: Layout, tmp_path: Path) -> None:
+    folder = music(tmp_path)
+    with wave.open(str(folder / "a.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16_000))
+    for name in ("a", "b"):
+        run("source", "add", "folder", folder, "--name", name, "--archive", layout.root)
+    layout.evidence.mkdir()
+    layout.harvests("a").write_text("a file where a folder should be")
+    code, out, _ = run("harvest", "--json", "--archive", layout.root)
+    said = json.loads(out)
+    assert code == 9
+    assert [one["source"] for one in said["failed"]] == ["a"]
+    assert [one["source"] for one in said["harvests"]] == ["b"]
+
+
+def test_a_source_is_not_tested_while_another_process_asks(run: Run, layout: Layout, tmp_path: Path) -> None:
+    run("source", "add", "folder", music(tmp_path), "--name", "a", "--archive", layout.root)
+    with ArchiveLock(layout.lock, "harvest"):
+        code, _, err = run("source", "test", "a", "--archive", layout.root)
+    assert code == 8
+    assert "tenuto harvest" in err
