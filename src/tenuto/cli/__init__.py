@@ -10,7 +10,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from tenuto import __version__
-from tenuto.model.errors import TenutoError
+from tenuto.model.errors import TenutoError, system_fault
 
 app = App(
     name="tenuto",
@@ -86,10 +86,7 @@ def _run(words: list[str] | None) -> int:
 
 def _system_fault(error: OSError) -> int:
     """A full disk or a folder that may not be written is no bug: it is said, and nothing half-done has a name."""
-    place = f" {error.filename}" if error.filename else ""
-    print(
-        f"tenuto: the system says{place}: {error.strerror or error}; mend that and run the same again", file=sys.stderr
-    )
+    print(f"tenuto: {system_fault(error)}", file=sys.stderr)
     if os.environ.get("TENUTO_DEBUG"):
         raise error
     return 1

@@ -26,7 +26,7 @@ def harvest(
     from tenuto.cli.progress import TerminalProgress
     from tenuto.harvest import HarvestOptions
     from tenuto.harvest import harvest as harvest_source
-    from tenuto.model.errors import SettingsError, TenutoError
+    from tenuto.model.errors import SettingsError, TenutoError, system_fault
 
     done: list[dict[str, Any]] = []
     failed: list[tuple[str, str, int]] = []
@@ -39,8 +39,9 @@ def harvest(
                 try:
                     manifest = harvest_source(layout, settings, name, progress, HarvestOptions(is_fresh=fresh))
                 except (TenutoError, OSError) as error:
-                    print(f"tenuto: {name}: {error}", file=sys.stderr)
-                    failed.append((name, str(error), getattr(error, "exit_code", 1)))
+                    said = system_fault(error) if isinstance(error, OSError) else str(error)
+                    print(f"tenuto: {name}: {said}", file=sys.stderr)
+                    failed.append((name, said, getattr(error, "exit_code", 1)))
                 else:
                     done.append(_document(manifest))
     if json:

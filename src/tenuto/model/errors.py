@@ -99,3 +99,9 @@ class PartlyDoneError(TenutoError):
     """The work is done but for items that failed, each with its finding."""
 
     exit_code = 9
+
+
+def system_fault(error: OSError) -> str:
+    """What the system refused, as a sentence with what to do next."""
+    place = f" {error.filename}" if error.filename else ""
+    return f"the system says{place}: {error.strerror or error}; mend that and run the same again"
