@@ -48,13 +48,13 @@ def duration_ms(file: TouchedFile, size: int) -> int | None:
     if head[:4] != b"OggS" or len(head) < 80 or last is None or last.granule <= 0:  # noqa: PLR2004 -- an id header's end
         return None
     packet = head[_HEADER + head[26] :]
-    rate, skip = _rate(packet)
+    rate, skip = rate_and_skip(packet)
     if rate == 0 or last.serial != struct.unpack("<I", head[14:18])[0]:
         return None
     return max(0, round((last.granule - skip) * 1000 / rate)) or None
 
 
-def _rate(packet: bytes) -> tuple[int, int]:
+def rate_and_skip(packet: bytes) -> tuple[int, int]:
     """Samples a second of the granule position, and samples to skip: RFC 7845 for Opus, the codecs' own headers else."""
     if packet.startswith(b"\x01vorbis"):
         return struct.unpack("<I", packet[12:16])[0], 0

@@ -41,3 +41,8 @@ def short_digest(parts: Iterable[str]) -> str:
     for part in parts:
         digest.update(part.encode() + b"\n")
     return digest.hexdigest()[:8]
+
+
+def track_key(source: str, track_id: str) -> str:
+    """What stands for a track where its own id may say too much: SHA-256 over source, LF, id; 64 hex digits."""
+    return hashlib.sha256(f"{source}\n{track_id}".encode()).hexdigest()

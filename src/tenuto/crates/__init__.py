@@ -1,0 +1,1 @@
+"""Crates: recordings kept, sealed, checked, and one taken back."""
