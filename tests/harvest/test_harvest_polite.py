@@ -15,7 +15,8 @@ from harvesting import LOGIN, NAME, PERMISSION, codes, folders, leaks, manifest_
 from lying_server import PASSWORD, USER, LyingServer
 from support import tenuto
 from tenuto.evidence import Redactor
-from tenuto.harvest.asking import GIVEN_UP, Asker, Pace, Stopped
+from tenuto.harvest.asking import GIVEN_UP, Asker
+from tenuto.harvest.pace import Pace, Stopped
 from tenuto.harvest.robots import read_robots
 from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request
 from tenuto.model.errors import RetriableError, RightsError, SkipRecordError, SourceDownError

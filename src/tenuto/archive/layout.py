@@ -74,6 +74,41 @@ class Layout:
         """Caches: all of it can be rebuilt."""
         return self.root / "state"
 
+    @property
+    def dark(self) -> Path:
+        """Dark crates: mode 0700, never served."""
+        return self.root / "dark"
+
+    @property
+    def publication(self) -> Path:
+        """What is given out: a complete static web root."""
+        return self.root / "publication"
+
+    @property
+    def withdrawals(self) -> Path:
+        """The log of withdrawals: decisions, so outside `state/`."""
+        return self.root / "withdrawals.jsonl"
+
+    @property
+    def drafts(self) -> Path:
+        """Recordings fetched for crates that are not sealed yet."""
+        return self.state / "drafts"
+
+    @property
+    def journals(self) -> Path:
+        """What came of each draft that was sealed: failures and their reasons."""
+        return self.state / "journals"
+
+    @property
+    def holdings(self) -> Path:
+        """What each crate holds, read once from the crate."""
+        return self.state / "holdings"
+
+    @property
+    def pace(self) -> Path:
+        """When each source may be asked next."""
+        return self.state / "pace"
+
     def operator_path(self, written: str) -> Path:
         """A path that the operator wrote in tenuto.toml: relative to the archive, `~` allowed."""
         return self.root / Path(written).expanduser()

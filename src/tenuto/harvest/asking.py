@@ -1,12 +1,11 @@
 """Asking politely: a ceiling on the rate, pauses that grow, the source's own wishes first."""
 
 import random
-import threading
-import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tenuto.evidence import Redactor
+from tenuto.harvest.pace import Pace
 from tenuto.harvest.robots import Rules
 from tenuto.model.answers import FAILED, MISSING, Answer, Request
 from tenuto.model.errors import RetriableError, SkipRecordError, SourceDownError
@@ -15,56 +14,6 @@ from tenuto.sources import Source
 
 GIVEN_UP = "given-up"
 """The outcome of a request whose tries all failed, while it may be asked again later; never written."""
-
-
-class Stopped(BaseException):
-    """The harvest is being stopped; no thread waits any longer."""
-
-
-class Pace:
-    """At most `rate_per_s` requests in any second over all threads: their starts lie 1/rate apart.
-
-    The first one waits as well, so that a process that is killed and started again keeps the ceiling. One process works
-    in an archive at a time (its lock), so this is the ceiling of the source.
-    """
-
-    def __init__(self, rate_per_s: float) -> None:
-        self._gap_s = 1 / rate_per_s
-        self._next_at = time.monotonic() + self._gap_s
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-
-    def wait(self) -> None:
-        """Wait for the next place in time; nobody has one before he goes, so that `hold_back` holds for all."""
-        while True:
-            with self._lock:
-                now = time.monotonic()
-                left_s = self._next_at - now
-                if left_s <= 0 and not self._stop.is_set():
-                    self._next_at = now + self._gap_s
-                    return
-            self.pause(left_s)
-
-    def slow_down(self, rate_per_s: float) -> None:
-        """Lower the ceiling, never raise it: another pause was read."""
-        with self._lock:
-            more_s = max(0.0, 1 / rate_per_s - self._gap_s)
-            self._gap_s += more_s
-            self._next_at += more_s
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the harvest is stopped meanwhile."""
-        if self._stop.wait(max(0.0, seconds)):
-            raise Stopped
-
-    def hold_back(self, seconds: float) -> None:
-        """Let no thread ask before `seconds` have passed: the source asked for a pause."""
-        with self._lock:
-            self._next_at = max(self._next_at, time.monotonic() + seconds)
-
-    def stop(self) -> None:
-        """Wake every thread that waits."""
-        self._stop.set()
 
 
 @dataclass(frozen=True, slots=True)

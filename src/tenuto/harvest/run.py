@@ -4,9 +4,8 @@ What an interrupted harvest kept is replayed through the same code as fresh answ
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,20 +13,16 @@ import msgspec
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import write_durably
-from tenuto.evidence import EvidenceWriter, HarvestManifest, Redactor, unfinished_harvest
+from tenuto.evidence import EvidenceWriter, HarvestManifest, unfinished_harvest
 from tenuto.evidence.harvests import PermissionRead, RobotsRead, write_manifest
-from tenuto.harvest.asking import Asker, Pace
 from tenuto.harvest.finish import survey
-from tenuto.harvest.operator import read_operator_files
-from tenuto.harvest.robots import read_robots
-from tenuto.harvest.walk import OpenSource, Walk
+from tenuto.harvest.opening import OpenSource, asker_of, check_robots, open_politely
+from tenuto.harvest.walk import Walk
 from tenuto.model.answers import OK, Answer
-from tenuto.model.errors import RightsError, SettingsError
 from tenuto.model.ids import evidence_id, harvest_id, harvest_time, record_uuid, short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.records import Seen
-from tenuto.sources import PERMISSION_KEY, Http, open_source, parse, user_agent
-from tenuto.sources.credentials import environment
+from tenuto.sources import PERMISSION_KEY, parse
 
 STARTED_NAME = "started.json"
 
@@ -49,7 +44,7 @@ def harvest(
     SourceDownError where it is gone; what was answered until then is kept and the next call resumes.
     """
     options = options or HarvestOptions()
-    with _open(layout, settings, name, options.clock) as opened:
+    with open_politely(layout, settings, name, options.clock) as opened:
         folder = _harvest_folder(layout, name, opened, options, progress)
         info = {"operator": f"{settings.archive.name}; {settings.archive.contact}", "isPartOf": folder.name}
         with EvidenceWriter(folder, name, opened.settings.kind, info, options.clock) as writer:
@@ -74,28 +69,10 @@ def harvest(
 
 def sample(layout: Layout, settings: Settings, name: str, progress: Progress) -> list[tuple[Answer, list[Seen]]]:
     """A page or so of a source, mapped; nothing is kept."""
-    with _open(layout, settings, name, lambda: datetime.now(UTC)) as opened:
-        asker, _, _ = _check_robots(opened, _asker(opened, settings, progress))
+    with open_politely(layout, settings, name, lambda: datetime.now(UTC)) as opened:
+        asker, _, _ = check_robots(opened, asker_of(opened, settings, progress))
         answers = [asker.ask(request, is_demanded=True) for request in opened.source.sample()]
     return [(answer, list(parse(opened.settings.kind, answer)) if answer.outcome == OK else []) for answer in answers]
-
-
-@contextmanager
-def _open(layout: Layout, settings: Settings, name: str, clock: Callable[[], datetime]) -> Iterator[OpenSource]:
-    """A source with all that asking it needs, at the lowest of the ceilings that are known by now."""
-    if name not in settings.sources:
-        known = ", ".join(settings.sources) or "none yet"
-        raise SettingsError(f"no source is called {name}; there are: {known}. Add one with: tenuto source add")
-    chosen = settings.sources[name]
-    agent = user_agent(settings.archive.name, settings.archive.contact)
-    pace = Pace(chosen.rate_per_s or settings.politeness.rate_per_s)
-    with closing(Http(agent, settings.politeness.timeout_s, before_each=pace.wait)) as http:
-        source = open_source(name, chosen, layout.root, http, environment())
-        redactor = Redactor(source.secrets, source.user_fields, source.words)
-        operator = read_operator_files(layout, name, chosen, http, redactor, clock)
-        if operator.permission is not None and operator.permission.harvest.rate_per_s:
-            pace.slow_down(operator.permission.harvest.rate_per_s)
-        yield OpenSource(name, chosen, source, redactor, agent, operator, pace)
 
 
 def _harvest_folder(layout: Layout, name: str, opened: OpenSource, options: HarvestOptions, progress: Progress) -> Path:
@@ -136,36 +113,11 @@ def _started_at(folder: Path) -> str:
     return _started(folder).get("started_at", "")
 
 
-def _asker(opened: OpenSource, settings: Settings, progress: Progress) -> Asker:
-    polite = settings.politeness
-    return Asker(opened.source, opened.redactor, opened.pace, progress, polite.tries, polite.pause_max_s)
-
-
-def _check_robots(opened: OpenSource, asker: Asker) -> tuple[Asker, Answer | None, RobotsRead | None]:
-    """robots.txt as answered and as read, and the asker that keeps its rules; raises RightsError where it forbids and no
-    permission says otherwise.
-    """
-    request = opened.source.robots
-    if request is None:
-        return asker, None, None
-    answer = asker.ask(request, is_demanded=True)
-    robots, rules = read_robots(answer, opened.agent, opened.source.first(), opened.operator.permission)
-    if not robots.is_allowed and not robots.is_outranked:
-        how = f"HTTP {robots.http_status}" if robots.http_status else "it cannot be read"
-        raise RightsError(
-            f"robots.txt of {opened.source.place} ({how}) does not let {opened.agent} ask; nothing was harvested. "
-            f"Ask its operator for a permission: tenuto source permission --template > {opened.name}.toml"
-        )
-    if rules.delay_s:
-        opened.pace.slow_down(1 / rules.delay_s)
-    return replace(asker, rules=rules), answer, robots
-
-
 def _collect(
     opened: OpenSource, settings: Settings, folder: Path, writer: EvidenceWriter, progress: Progress
 ) -> RobotsRead | None:
     """Ask all there is to ask; returns robots.txt as read."""
-    asker, robots_answer, robots = _check_robots(opened, _asker(opened, settings, progress))
+    asker, robots_answer, robots = check_robots(opened, asker_of(opened, settings, progress))
     walk = Walk(opened, asker, writer, progress)
     walk.replay(folder)
     for answer in (*opened.operator.answers, *([robots_answer] if robots_answer else [])):

@@ -3,38 +3,24 @@
 import hashlib
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tenuto.archive import SourceSettings
-from tenuto.evidence import EvidenceWriter, Redactor, read_records
-from tenuto.harvest.asking import GIVEN_UP, Asker, Pace, Stopped
-from tenuto.harvest.operator import OperatorFiles
+from tenuto.evidence import EvidenceWriter, read_records
+from tenuto.harvest.asking import GIVEN_UP, Asker
+from tenuto.harvest.opening import OpenSource
+from tenuto.harvest.pace import Stopped
 from tenuto.harvest.pages import fingerprint
 from tenuto.model.answers import FAILED, OK, Answer, Request
 from tenuto.model.errors import SourceDownError, SourceError, SourceRefusedError
 from tenuto.model.progress import Progress
-from tenuto.sources import Source
 
 _SERVER_FAULT = 429
 """From this HTTP status on it is the server's state (too many requests, 5xx), not the request."""
 
 _FAILED_IN_A_ROW = 3
 """After so many requests that fail one after the other the source is asked whether it is still there."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSource:
-    """A source with all that asking it needs."""
-
-    name: str
-    settings: SourceSettings
-    source: Source
-    redactor: Redactor
-    agent: str
-    operator: OperatorFiles
-    pace: Pace
 
 
 class Walk:

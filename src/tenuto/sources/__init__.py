@@ -14,7 +14,7 @@ from tenuto.model.records import Seen
 from tenuto.sources.credentials import load_credentials
 from tenuto.sources.http import Http, check_status, user_agent
 from tenuto.sources.listens import check_listens, parse_listens
-from tenuto.sources.protocol import Source
+from tenuto.sources.protocol import GivesOriginals, Source
 
 KINDS = {
     "corrections": "a CSV of corrections by hand",
@@ -22,6 +22,9 @@ KINDS = {
     "subsonic": "any OpenSubsonic server (Navidrome, Supysonic, gonic, Airsonic ...)",
 }
 """Kind -> what it is; the connector is the module of that name."""
+
+READS_FILES = frozenset({"folder"})
+"""Kinds whose evidence of a track is read from the file itself: while it stays the same, so do the file's tags and size."""
 
 OPERATOR = "operator/"
 PERMISSION_KEY = "operator/permission"
@@ -41,7 +44,9 @@ __all__ = [
     "LISTENS_KEY",
     "OPERATOR",
     "PERMISSION_KEY",
+    "READS_FILES",
     "TERMS_KEY",
+    "GivesOriginals",
     "Http",
     "Source",
     "check_listens",

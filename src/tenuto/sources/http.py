@@ -5,7 +5,8 @@ It does not retry, pause or decide: those wrap round it in `harvest`. Redirects 
 
 import email.utils
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
@@ -28,12 +29,22 @@ _GONE = frozenset({404, 410})
 _PATIENCE = 10
 """An answer that drips takes at most so many time-outs."""
 
+_SLOWEST_BYTES_PER_S = 1024
+"""A download that has had its patience goes on while it brings more than this."""
+
+_PART_BYTES = 256 * 1024
+"""Bytes that are read at once while downloading."""
+
 _RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524})
 
 
 def user_agent(archive: str, contact: str) -> str:
     """Who asks, and how to reach them."""
     return f"tenuto/{__version__} ({archive}; {contact})".encode("ascii", "replace").decode()
+
+
+class StopDownload(Exception):  # noqa: N818 -- no error: a sink that has enough raises it
+    """Raised by a sink that wants no more bytes; the download then ends well."""
 
 
 class Http:
@@ -68,24 +79,76 @@ class Http:
             address = onward
         raise SkipRecordError(f"{request.address()} redirects more than {_REDIRECTS_MAX} times", is_gone=False)
 
-    def _once(
-        self, request: Request, address: str, secret: Mapping[str, str], accept: str
-    ) -> tuple[Answer, str | None]:
-        try:
-            with self._client.stream("GET", _signed(address, secret), headers={"Accept": accept}) as response:
-                body = self._body(response, request)
-                answer = Answer(request, body, response.headers.get("Content-Type", ""), self._clock(),
-                                response.status_code, tuple(response.headers.multi_items()))  # fmt: skip
+    def download(
+        self, request: Request, sink: Callable[[bytes], None], *, max_bytes: int, secret: Mapping[str, str] | None = None,
+        accept: str = "*/*", first: int | None = None, last: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Stream a body to `sink`, as it is; the answer has status and headers, and no body. `first` and `last` ask for a
+        range of bytes (RFC 9110, 14.2), which a server may ignore. Raises as `get` does; what went to `sink` until then
+        is a part of the body.
+        """
+        address = request.address()
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        if first is not None:
+            headers["Range"] = f"bytes={first}-{'' if last is None else last}"
+        for _ in range(_REDIRECTS_MAX):
+            self._before_each()
+            with self._stream(request, address, secret or {}, headers) as response:
                 location = response.headers.get("Location") if response.is_redirect else None
-                return answer, _onward(address, location, secret) if location else None
+                if location is None:
+                    self._pour(response, request, sink, max_bytes)
+                    return Answer(request, b"", response.headers.get("Content-Type", ""), self._clock(),
+                                  response.status_code, tuple(response.headers.multi_items()))  # fmt: skip
+                onward = _onward(address, location, secret or {})
+            _check_redirect(address, onward)
+            address = onward
+        raise SkipRecordError(f"{request.address()} redirects more than {_REDIRECTS_MAX} times", is_gone=False)
+
+    def _pour(self, response: httpx.Response, request: Request, sink: Callable[[bytes], None], max_bytes: int) -> None:
+        if response.headers.get("Content-Encoding", "").strip().casefold() not in {"", "identity"}:
+            raise SkipRecordError(f"{request.address()} answers packed, which was not asked for", is_gone=False)
+        size, begun = 0, time.monotonic()
+        for part in response.iter_raw(_PART_BYTES):
+            size += len(part)
+            if size > max_bytes:
+                raise SkipRecordError(
+                    f"{request.address()} answers with more than {max_bytes:,} bytes; it was cut off there",
+                    is_gone=False,
+                )
+            waited_s = time.monotonic() - begun
+            if waited_s > _PATIENCE * self._timeout_s and size < waited_s * _SLOWEST_BYTES_PER_S:
+                raise httpx.ReadTimeout(f"after {size} bytes")
+            try:
+                sink(part)
+            except StopDownload:
+                return
+
+    @contextmanager
+    def _stream(
+        self, request: Request, address: str, secret: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Iterator[httpx.Response]:
+        """One request; what the client raises, translated. No message holds a secret."""
+        try:
+            with self._client.stream("GET", _signed(address, secret), headers=dict(headers)) as response:
+                yield response
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise SkipRecordError(f"{address} redirects to what is no address", is_gone=False) from None
         except UnicodeError:
             raise _no_address(address) from None
         except httpx.TimeoutException as error:
-            raise RetriableError(f"{address} did not answer in time ({type(error).__name__})") from None
+            raise RetriableError(f"{request.address()} did not answer in time ({type(error).__name__})") from None
         except httpx.HTTPError as error:
-            raise RetriableError(f"{address}: {_plain(error)}") from None
+            raise RetriableError(f"{request.address()}: {_plain(error)}") from None
+
+    def _once(
+        self, request: Request, address: str, secret: Mapping[str, str], accept: str
+    ) -> tuple[Answer, str | None]:
+        with self._stream(request, address, secret, {"Accept": accept}) as response:
+            body = self._body(response, request)
+            answer = Answer(request, body, response.headers.get("Content-Type", ""), self._clock(),
+                            response.status_code, tuple(response.headers.multi_items()))  # fmt: skip
+            location = response.headers.get("Location") if response.is_redirect else None
+            return answer, _onward(address, location, secret) if location else None
 
     def _body(self, response: httpx.Response, request: Request) -> bytes:
         coding = response.headers.get("Content-Encoding", "").strip().casefold()

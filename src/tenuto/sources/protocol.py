@@ -5,8 +5,8 @@ module also offers `Options` (its options, validated) and `parse(answer)`, pure:
 years later, without the source.
 """
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
 
 from tenuto.model.answers import Answer, Request
 
@@ -55,3 +55,22 @@ class Source(Protocol):
         """Raise what the answer means if it is not what was asked for: RetriableError, SkipRecordError or
         SourceRefusedError. MUST be pure.
         """
+
+
+@runtime_checkable
+class GivesOriginals(Protocol):
+    """What a connector can, beside asking for metadata, whose source gives recordings. Absent: it does not."""
+
+    def original(self, fetch_id: str) -> Request:
+        """The question for the bytes of one recording; `fetch_id` as its offer says."""
+
+    def download(self, request: Request, sink: Callable[[bytes], None], max_bytes: int) -> Answer:
+        """Stream the bytes to `sink`; the answer has no body. Raises RetriableError and SkipRecordError as `fetch` does;
+        what went to `sink` until then is a part of a recording at most.
+        """
+
+    def check_original(self, answer: Answer, head: bytes) -> None:
+        """Raise what the answer means where `head`, its first bytes, is no recording: servers say so with HTTP 200."""
+
+    def state_of(self, fetch_id: str) -> str:
+        """What tells that a file has changed, without reading it; empty where the source cannot tell."""

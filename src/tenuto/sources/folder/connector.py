@@ -3,10 +3,13 @@
 Ids are paths relative to the folder, so the folder may move. Audio is never copied into evidence.
 """
 
+import errno
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import msgspec
 
@@ -19,6 +22,7 @@ from tenuto.sources.folder.blocks import tag_blocks
 from tenuto.sources.folder.listing import ROLES, read_listing, walk
 
 _LICENCE_MAX_BYTES = 2**20
+_PART_BYTES = 2**20
 
 
 class Options(Document):
@@ -69,15 +73,13 @@ class Folder:
             body = b"".join(msgspec.json.encode(entry) + b"\n" for entry in walk(self._root))
             return Answer(request, body, "application/jsonl", datetime.now(UTC))
         try:
-            handle = os.open(self._root / os.fsdecode(paths.decode(path)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(handle, "rb") as file:
-                size = os.fstat(handle).st_size
+            with self._open(path) as file:
+                size = os.fstat(file.fileno()).st_size
                 if role == "licence":
                     return Answer(request, file.read(_LICENCE_MAX_BYTES), "text/plain", datetime.now(UTC))
                 spans = tag_blocks(file, size, PurePosixPath(path).name)
         except OSError as error:
-            is_gone = isinstance(error, FileNotFoundError)
-            raise SkipRecordError(f"{path} cannot be read: {error.strerror}", is_gone=is_gone) from None
+            raise _cannot_read(path, error) from None
         body, media_type = pack_spans(spans, size)
         return Answer(request, body, media_type, datetime.now(UTC))
 
@@ -87,3 +89,50 @@ class Folder:
             raise SourceRefusedError(
                 f"{self.place} holds no audio file; mount it or mend the location. What was harvested before stays as it is"
             )
+
+    def original(self, fetch_id: str) -> Request:
+        """The whole file."""
+        return Request(f"original/{fetch_id}")
+
+    def download(self, request: Request, sink: Callable[[bytes], None], max_bytes: int) -> Answer:
+        """Read the file; SkipRecordError where it is gone, unreadable or larger than `max_bytes`."""
+        path = request.key.partition("/")[2]
+        try:
+            with self._open(path) as file:
+                size = 0
+                while part := file.read(_PART_BYTES):
+                    size += len(part)
+                    if size > max_bytes:
+                        raise SkipRecordError(
+                            f"it has more than {max_bytes:,} bytes; it was cut off there", is_gone=False
+                        )
+                    sink(part)
+        except OSError as error:
+            raise _cannot_read(path, error) from None
+        return Answer(request, b"", "", datetime.now(UTC))
+
+    def check_original(self, answer: Answer, head: bytes) -> None:
+        """A file is what it is."""
+
+    def state_of(self, fetch_id: str) -> str:
+        """Size and time of change; empty where the file is gone."""
+        try:
+            found = (self._root / os.fsdecode(paths.decode(fetch_id))).stat(follow_symlinks=False)
+        except OSError:
+            return ""
+        return f"{found.st_size} {found.st_mtime_ns}"
+
+    def _open(self, path: str) -> BinaryIO:
+        """A file of the folder: no link, and nothing that never ends."""
+        handle = os.open(self._root / os.fsdecode(paths.decode(path)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(errno.EINVAL, "it is no plain file")
+        return os.fdopen(handle, "rb")
+
+
+def _cannot_read(path: str, error: OSError) -> Exception:
+    """What a file that cannot be read means; a disk of ours that is full is another matter."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return error
+    return SkipRecordError(f"{path} cannot be read: {error.strerror}", is_gone=isinstance(error, FileNotFoundError))

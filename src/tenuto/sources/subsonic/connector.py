@@ -6,7 +6,8 @@ out, since the counts are held against each other. `scrobble` is never called; n
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -17,7 +18,16 @@ from tenuto.model.errors import RetriableError, SettingsError, SkipRecordError, 
 from tenuto.sources import values
 from tenuto.sources.credentials import Credentials, how_to_give
 from tenuto.sources.http import Http, check_robots_status, check_status
-from tenuto.sources.subsonic.replies import WORDS, artists_in, call_of, code_in, document_of, envelope, objects
+from tenuto.sources.subsonic.replies import (
+    WORDS,
+    artists_in,
+    call_of,
+    code_in,
+    document_of,
+    envelope,
+    objects,
+    xml_error,
+)
 
 PAGE = 500
 """The largest page that the API allows."""
@@ -166,6 +176,36 @@ class Subsonic:
         if code == 0:
             raise RetriableError(said)
         raise SkipRecordError(said, is_gone=code == _NOT_FOUND)
+
+    def original(self, fetch_id: str) -> Request:
+        """`download` gives the file as it is, never transcoded; it counts as no listen."""
+        return self._request("download", id=fetch_id)
+
+    def download(self, request: Request, sink: Callable[[bytes], None], max_bytes: int) -> Answer:
+        """Ask for the file with the login that the greeting found."""
+        return self._http.download(request, sink, max_bytes=max_bytes, secret=self._login())
+
+    def check_original(self, answer: Answer, head: bytes) -> None:
+        """An error comes as a reply in JSON or XML, also with HTTP 200."""
+        said = replace(answer, body=head)
+        error = xml_error(head)
+        if error is not None:
+            said = replace(answer, body=error)
+        if envelope(said.body) is not None or answer.http_status in {401, 403}:
+            self.check(said)
+            raise RetriableError(f"download: {self.place} answers with a reply instead of a recording")
+        check_status(answer)
+        if answer.media_type.partition(";")[0].strip() in {
+            "text/html",
+            "application/json",
+            "text/xml",
+            "application/xml",
+        }:
+            raise RetriableError(f"download: {self.place} answers with {answer.media_type}, not with a recording")
+
+    def state_of(self, fetch_id: str) -> str:  # noqa: ARG002 -- the protocol's shape
+        """The API cannot tell."""
+        return ""
 
     def _login(self) -> Mapping[str, str]:
         return {**self._logins[0], "v": _API_VERSION, "c": f"tenuto-{__version__}"}

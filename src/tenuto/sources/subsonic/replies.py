@@ -1,6 +1,7 @@
 """The envelope of Subsonic replies and the request that each answers; tolerant of what servers really send."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -36,6 +37,16 @@ def envelope(body: bytes) -> dict[str, Any] | None:
         return None
     reply = document.get("subsonic-response") if isinstance(document, dict) else None
     return reply if isinstance(reply, dict) else None
+
+
+def xml_error(head: bytes) -> bytes | None:
+    """An error that came in XML, though JSON was asked for, as the JSON that it should have been; None where it is none."""
+    if b"<subsonic-response" not in head[:1000]:
+        return None
+    found = re.search(rb'<error[^>]*?code="(\d{1,4})"', head)
+    message = re.search(rb'<error[^>]*?message="([^"]{0,300})"', head)
+    error = {"code": int(found[1]) if found else 0, "message": message[1].decode("utf-8", "replace") if message else ""}
+    return json.dumps({"subsonic-response": {"status": "failed", "error": error}}).encode()
 
 
 def _decode(body: bytes) -> Any:
