@@ -1,4 +1,4 @@
-"""The sound itself: so far its tags and its header; decoding comes with the crates."""
+"""The sound itself: its tags, its header, whether all of it can be decoded, and the derivative made of it."""
 
 from tenuto.audio.blocks import SparseFile, TouchedFile
 from tenuto.audio.formats import AUDIO_SUFFIXES, is_lossless_suffix, sniff

@@ -42,6 +42,12 @@ def last_page(file: TouchedFile, size: int) -> LastPage | None:
 
 def duration_ms(file: TouchedFile, size: int) -> int | None:
     """Milliseconds of a Vorbis, Opus or Speex stream from its two ends, or None where they do not tell."""
+    found = samples_and_rate(file, size)
+    return round(found[0] * 1000 / found[1]) or None if found else None
+
+
+def samples_and_rate(file: TouchedFile, size: int) -> tuple[int, int] | None:
+    """Samples per channel, and how many a second, from the two ends, or None where they do not tell."""
     file.seek(0)
     head = file.read(128)
     last = last_page(file, size)
@@ -51,7 +57,7 @@ def duration_ms(file: TouchedFile, size: int) -> int | None:
     rate, skip = rate_and_skip(packet)
     if rate == 0 or last.serial != struct.unpack("<I", head[14:18])[0]:
         return None
-    return max(0, round((last.granule - skip) * 1000 / rate)) or None
+    return max(0, last.granule - skip), rate
 
 
 def rate_and_skip(packet: bytes) -> tuple[int, int]:

@@ -85,44 +85,38 @@ def walk_pages(file: BinaryIO) -> Pages:
     Bytes that belong to no page are passed over: tags that stand behind the stream do no harm to the sound.
     """
     walk = _Walk()
-    for page in _pages(file):
-        body_at = _HEADER + page[26]
-        if _checksum(page) == struct.unpack("<I", page[22:26])[0]:
-            walk.take(page, body_at)
+    for page, is_whole in _pages(file):
+        if is_whole:
+            walk.take(page, _HEADER + page[26])
         else:
             walk.broken_count += 1
     return Pages(walk.count, walk.broken_count, walk.missing_count, walk.samples_count())
 
 
-def _pages(file: BinaryIO) -> Iterator[bytes]:
-    """Each whole page; a page whose lengths are damaged is given as it stands, and the next is searched behind it."""
+def _pages(file: BinaryIO) -> Iterator[tuple[bytes, bool]]:
+    """Each page and whether its checksum holds; inside one that does not, and behind it, the next is searched."""
     file.seek(0)
-    held, place = b"", 0
+    held, place, is_end = b"", 0, False
     while True:
-        if len(held) - place < _PAGE_MAX:
-            held, place = held[place:] + file.read(_READ_BYTES), 0
-        place = held.find(_CAPTURE, place)
-        if place < 0 and len(held) <= len(_CAPTURE):
+        if not is_end and len(held) - place < _PAGE_MAX:
+            more = file.read(_READ_BYTES)
+            held, place, is_end = held[place:] + more, 0, not more
+            continue
+        start = held.find(_CAPTURE, place)
+        if start < 0 and is_end:
             return
-        if place < 0:
-            place = len(held) - len(_CAPTURE) + 1
+        place = start if start >= 0 else len(held) - len(_CAPTURE) + 1
+        if start < 0 or (not is_end and len(held) - place < _PAGE_MAX):
             continue
         end = _page_end(held, place)
-        if end > len(held) and len(held) - place >= _PAGE_MAX:
+        if end > len(held):
             place += len(_CAPTURE)
             continue
-        if end > len(held):
-            more = file.read(_READ_BYTES)
-            held, place = held[place:] + more, 0
-            if not more:
-                return
-            continue
-        inner = held.find(_CAPTURE, place + _HEADER, end)
         page = held[place:end]
-        if inner >= 0 and _checksum(page) != struct.unpack("<I", page[22:26])[0]:
-            end = inner
-        yield page
-        place = end
+        is_whole = page_checksum(page) == struct.unpack("<I", page[22:26])[0]
+        yield page, is_whole
+        inner = -1 if is_whole else page.find(_CAPTURE, len(_CAPTURE))
+        place = end if inner < 0 else place + inner
 
 
 def _page_end(held: bytes, place: int) -> int:
@@ -133,8 +127,8 @@ def _page_end(held: bytes, place: int) -> int:
     return body_at + sum(held[place + _HEADER : body_at])
 
 
-def _checksum(page: bytes) -> int:
-    """CRC-32 with polynomial 0x04c11db7, first bit first, from zero (RFC 3533, section 6).
+def page_checksum(page: bytes) -> int:
+    """The checksum that a page should carry: CRC-32 with polynomial 0x04c11db7, first bit first, from zero (RFC 3533, section 6).
 
     zlib's runs the other way round: over reversed bits it gives this one reversed.
     """

@@ -18,6 +18,7 @@ from tenuto.archive.layout import read_pointer
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES
+from tenuto.rights import Statement
 
 FORMAT = "tenuto-edition-1"
 EDITION_NAME = "edition.json"
@@ -162,3 +163,14 @@ def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
         sha256=hashlib.sha256(content).hexdigest(),
         canonical_sha256=canonical_digest(shaped),
     )
+
+
+def load_statements(edition: Edition) -> list[Statement]:
+    """The statements of an edition, by their row."""
+    rows = pq.read_table(edition.table("statement")).sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
+    return [statement_from(row) for row in rows]
+
+
+def statement_from(row: Mapping[str, Any]) -> Statement:
+    """A statement from a row of a table."""
+    return Statement(**{**row, "territories": tuple(row["territories"] or ())})

@@ -32,6 +32,7 @@ app.command(
 )
 app.command(catalogue)
 app.command("tenuto.cli.plan:plan", name="plan", help="Decide what is kept within the budget, and why.")
+app.command("tenuto.cli.keep:keep", name="keep", help="Fetch and seal what the plan says.")
 app.command("tenuto.cli.status:status", name="status", help="The archive in one screen.")
 source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
 source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")

@@ -85,5 +85,3 @@ def _power_of_two(count: int) -> int:
 def zero_leaves(blocks: int) -> bytes:
     """The leaves of so many whole blocks of zeros."""
     return hashlib.sha256(bytes(BLOCK_BYTES)).digest() * blocks
-
-

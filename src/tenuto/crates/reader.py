@@ -98,7 +98,9 @@ class CrateFile:
             raise IntegrityError(f"{self.path}: {path} has {entry.bytes:,} bytes, which is more than it can need")
         content = self.read_range(entry.offset, entry.bytes)
         if zlib.crc32(content) != entry.crc32:
-            raise IntegrityError(f"{self.path}: {path} has other bytes than its CRC-32 says; run: tenuto check {self.crate}")
+            raise IntegrityError(
+                f"{self.path}: {path} has other bytes than its CRC-32 says; run: tenuto check {self.crate}"
+            )
         return content
 
     def read_range(self, offset: int, count: int) -> bytes:
@@ -156,4 +158,6 @@ def _entries(path: Path) -> Iterator[Entry]:
 
 def _is_safe(name: str) -> bool:
     parts = name.split("/")
-    return len(parts) > 1 and "\\" not in name and "\0" not in name and all(part not in {"", ".", ".."} for part in parts)
+    return (
+        len(parts) > 1 and "\\" not in name and "\0" not in name and all(part not in {"", ".", ".."} for part in parts)
+    )

@@ -66,7 +66,9 @@ def lay_out(crate: str, files: Sequence[Item]) -> Front:
     return Front(crate, every, tuple(entries), leaves)
 
 
-def closing_files(described: Sequence[tuple[str, int, str]], tail: Sequence[Item], leaves: Item, info: BagInfo) -> list[Item]:
+def closing_files(
+    described: Sequence[tuple[str, int, str]], tail: Sequence[Item], leaves: Item, info: BagInfo
+) -> list[Item]:
     """The bag's own last files; `described` are path, bytes and SHA-256 of the files before `leaves`, `bagit.txt` first."""
     every = [*described, *((one.path, one.bytes, one.sha256) for one in tail)]
     payload = [(path, size, sha256) for path, size, sha256 in every if path.startswith(bag.PAYLOAD)]
@@ -104,7 +106,9 @@ def seal(path: Path, front: Front, tail: Sequence[Item], info: BagInfo, progress
     beside.unlink(missing_ok=True)
     try:
         with beside.open("xb", buffering=0) as file:
-            metainfo = _write(HashedWriter(file, piece_length(_size(front, tail, info))), front, tail, info, progress, path.name)
+            metainfo = _write(
+                HashedWriter(file, piece_length(_size(front, tail, info))), front, tail, info, progress, path.name
+            )
             os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
@@ -140,7 +144,9 @@ def _write(
 def _tail(front: Front, tail: Sequence[Item], info: BagInfo, leaves: bytes) -> tuple[bytes, int]:
     sealed = item(LEAVES_NAME, leaves)
     described = [(file.path, file.bytes, file.sha256) for file in front.files]
-    return tail_of(front.crate, front.entries, front.leaves, [sealed, *tail, *closing_files(described, tail, sealed, info)])
+    return tail_of(
+        front.crate, front.entries, front.leaves, [sealed, *tail, *closing_files(described, tail, sealed, info)]
+    )
 
 
 def _size(front: Front, tail: Sequence[Item], info: BagInfo) -> int:

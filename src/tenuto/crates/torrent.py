@@ -20,7 +20,7 @@ class Metainfo:
     """What a crate's torrent says: the file's name and length, its pieces (SHA-1) and its piece layer (SHA-256)."""
 
     name: str
-    bytes: int
+    length: int
     piece_length: int
     pieces: bytes
     pieces_root: bytes
@@ -29,8 +29,8 @@ class Metainfo:
     def info(self) -> dict[str, Any]:
         """The info dictionary, whose digests are the info-hashes."""
         return {
-            "file tree": {self.name: {"": {"length": self.bytes, "pieces root": self.pieces_root}}},
-            "length": self.bytes,
+            "file tree": {self.name: {"": {"length": self.length, "pieces root": self.pieces_root}}},
+            "length": self.length,
             "meta version": 2,
             "name": self.name,
             "piece length": self.piece_length,

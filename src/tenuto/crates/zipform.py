@@ -81,7 +81,9 @@ def directory(entries: list[Entry], offset: int) -> bytes:
     count, size = len(entries), len(central)
     end64 = b""
     if count >= _ENTRIES_LIMIT or offset >= _LIMIT or size >= _LIMIT:
-        record = _END64.pack(_END64_SIGNATURE, _END64.size - 12, _UNIX | _ZIP64, _ZIP64, 0, 0, count, count, size, offset)
+        record = _END64.pack(
+            _END64_SIGNATURE, _END64.size - 12, _UNIX | _ZIP64, _ZIP64, 0, 0, count, count, size, offset
+        )
         end64 = record + _LOCATOR64.pack(_LOCATOR64_SIGNATURE, 0, offset + size, 1)
     count, size, offset = min(count, _ENTRIES_LIMIT), min(size, _LIMIT), min(offset, _LIMIT)
     return central + end64 + _END.pack(_END_SIGNATURE, 0, 0, count, count, size, offset, 0)

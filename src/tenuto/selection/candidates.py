@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tenuto.catalogue import Edition
-from tenuto.rights import Action, Decision, Statement, may
+from tenuto.catalogue import Edition, load_statements
+from tenuto.rights import Action, Decision, may
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -92,7 +91,7 @@ def _assumed(source: Ints, listens: Ints) -> Ints:
 
 def _decisions(edition: Edition, table: pa.Table, territory: str, when: date) -> list[tuple[Decision, Decision]]:
     """Keep and give out, decided once for each distinct set of statements."""
-    statements = _statements(edition)
+    statements = load_statements(edition)
     decided: dict[tuple[int, ...], tuple[Decision, Decision]] = {}
     answers = []
     for rows in table.column("statement_rows").to_pylist():
@@ -102,10 +101,3 @@ def _decisions(edition: Edition, table: pa.Table, territory: str, when: date) ->
             decided[key] = (may(said, Action.KEEP, territory, when), may(said, Action.GIVE_OUT, territory, when))
         answers.append(decided[key])
     return answers
-
-
-def _statements(edition: Edition) -> list[Statement]:
-    with duckdb.connect() as con:
-        found = con.sql(f"SELECT * EXCLUDE statement_row FROM '{edition.table('statement')}' ORDER BY statement_row")
-        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
-    return [Statement(**{**row, "territories": tuple(row["territories"] or ())}) for row in rows]

@@ -1,0 +1,113 @@
+"""The folder in which a draft's recordings gather until they are sealed, and its journal: what is in it is on the disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tenuto.archive.durable import make_folder, remove_leftovers, sync_folder, write_durably
+
+JOURNAL_NAME = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one track: a recording in `file`, or the failure `code` with its reason.
+
+    `bytes`, `sha256` and `crc32` are of the recording as it is kept, `sealed_…` of its age file in a dark crate; `state` is the
+    source's file as it was when fetched. `reason` may name a path of the source: it is for the operator alone.
+    """
+
+    key: str
+    offer_digest: str
+    evidence_id: int
+    code: str = ""
+    reason: str = ""
+    file: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    crc32: int = 0
+    mime: str = ""
+    codec: str | None = None
+    sample_rate_hz: int | None = None
+    channels_count: int | None = None
+    samples_count: int | None = None
+    duration_ms: int | None = None
+    tier: str = ""
+    derived_from: str | None = None
+    is_lossy_to_lossy: bool = False
+    sealed_bytes: int | None = None
+    sealed_sha256: str | None = None
+    sealed_crc32: int | None = None
+    state: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a recording."""
+        return not self.code
+
+
+class DraftFolder:
+    """One draft's folder. One process at a time writes here; whatever it has written is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._journal = path / JOURNAL_NAME
+        make_folder(path)
+        path.chmod(0o700)
+        remove_leftovers(path)
+        self._mend()
+        self.outcomes = {outcome.key: outcome for outcome in read_journal(self._journal)}
+
+    def note(self, outcome: Outcome) -> None:
+        """Append an outcome; its file, if any, must be durable already."""
+        with self._journal.open("ab") as file:
+            file.write(msgspec.json.encode(outcome) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.outcomes[outcome.key] = outcome
+
+    def take(self, temporary: Path, name: str) -> None:
+        """Give a finished temporary file its name, durably."""
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(self.path / name)
+        sync_folder(self.path)
+
+    def holds(self, outcome: Outcome) -> bool:
+        """Whether the file of an outcome is there, as long as it was."""
+        file = self.path / outcome.file
+        size = outcome.sealed_bytes if outcome.sealed_bytes is not None else outcome.bytes
+        return outcome.is_kept and file.is_file() and file.stat().st_size == size
+
+    def forget(self, key: str) -> None:
+        """Forget an outcome: it will be fetched again."""
+        self.outcomes.pop(key, None)
+
+    def close(self, journals: Path) -> None:
+        """Keep the journal for the archive's status, and remove the folder: the draft is sealed."""
+        content = b"".join(msgspec.json.encode(outcome) + b"\n" for outcome in self.outcomes.values())
+        write_durably(journals / f"{self.path.name}.jsonl", content, 0o600)
+        shutil.rmtree(self.path)
+
+    def _mend(self) -> None:
+        """Cut off a line that a kill or a full disk left half written."""
+        if not self._journal.exists():
+            return
+        content = self._journal.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(self._journal, content.rfind(b"\n") + 1)
+
+
+def read_journal(file: Path) -> Iterator[Outcome]:
+    """The outcomes in a journal, in order; of one track the last one holds."""
+    if not file.exists():
+        return
+    for line in file.read_bytes().splitlines():
+        try:
+            yield msgspec.json.decode(line, type=Outcome)
+        except msgspec.MsgspecError:
+            continue  # the end of a line that was cut off: what it told is fetched again

@@ -1,0 +1,290 @@
+"""Carrying out the plan: one draft a worker process, each fetched, checked and sealed whole (design, law 3)."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tenuto.archive import Layout, Settings
+from tenuto.archive.durable import make_folder, remove_leftovers
+from tenuto.catalogue import Edition
+from tenuto.crates.holdings import all_holdings
+from tenuto.crates.journal import read_journal
+from tenuto.crates.supplement import load_supplements, make_supplements
+from tenuto.crates.wanted import Draft, edition_of, load_drafts, load_log, load_wanted
+from tenuto.crates.worker import CRASHES_MAX, Event, Task, is_sealed
+from tenuto.model.errors import SourceError, TenutoError, UsageError
+from tenuto.model.ids import track_key
+from tenuto.model.progress import Progress
+from tenuto.selection.plan import Plan, load_newest
+from tenuto.sources import READS_FILES
+
+_LET_GO_S = 10.0
+
+
+@dataclass(slots=True)
+class Kept:
+    """What `keep` did. `failed` counts failures by code over all drafts of the plan; `errors` are drafts that stopped."""
+
+    crates: list[str] = field(default_factory=list)
+    recordings: int = 0
+    bytes: int = 0
+    held: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    errors: list[tuple[str, str, int]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOptions:
+    """How many processes; whether failed recordings are tried again."""
+
+    workers: int = 0
+    is_retry: bool = False
+
+
+def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOptions | None = None) -> Kept:
+    """Fetch and seal what the newest plan says and the archive does not hold yet; goes on where it was stopped.
+
+    Raises UsageError where there is no plan. What fails is counted and noted with its reason; the rest goes on.
+    """
+    options = options or KeepOptions()
+    plan = load_newest(layout)
+    if plan is None:
+        raise UsageError(f"{layout.root} has no plan yet; run: tenuto plan")
+    edition = edition_of(layout, plan)
+    for folder in (layout.crates, layout.dark, layout.holdings, layout.journals):
+        remove_leftovers(folder)
+    make_folder(layout.drafts)
+    layout.drafts.chmod(0o700)
+    if options.is_retry:
+        make_supplements(layout, settings.archive.name, plan, load_drafts(layout, plan))
+    drafts = [*load_drafts(layout, plan), *load_supplements(layout, plan)]
+    tasks, held = _tasks(layout, settings, plan, edition, drafts, is_retry=options.is_retry)
+    result = Kept(held=held)
+    total = sum(len(task.track_rows) - len(task.held) for task in tasks)
+    progress.begin("keep", total, "recordings")
+    if tasks:
+        count = min(options.workers or os.cpu_count() or 1, len(tasks))
+        _work(layout, tasks, count, progress, result)
+    _count_failures(layout, drafts, result)
+    return result
+
+
+def _tasks(
+    layout: Layout, settings: Settings, plan: Plan, edition: Edition, drafts: Sequence[Draft], *, is_retry: bool
+) -> tuple[list[Task], int]:
+    """The drafts that are not done, each without what a crate holds already; and how many tracks that is."""
+    known = held_recordings(layout, settings)
+    log = load_log(layout)
+    tasks, held = [], 0
+    for draft in drafts:
+        if is_sealed(layout, draft) or (not is_retry and _is_closed(layout, draft)):
+            continue
+        wanted = load_wanted(layout, plan, edition, draft, log)
+        have = tuple(one.key for one in wanted if known.has(one.key, one.tier, one.offer_digest, one.evidence_id,
+                     reads_files=_reads_files(settings, one.source), is_dark=draft.is_dark))  # fmt: skip
+        held += len(have)
+        if len(have) < len(wanted):
+            tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, have, is_retry))
+    return tasks, held
+
+
+def _reads_files(settings: Settings, source: str) -> bool:
+    chosen = settings.sources.get(source)
+    return chosen is not None and chosen.kind in READS_FILES
+
+
+def _is_closed(layout: Layout, draft: Draft) -> bool:
+    """Whether a draft came to nothing: each of its recordings failed."""
+    return (layout.journals / f"{draft.crate}.jsonl").exists() and not (layout.drafts / draft.crate).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the crates hold, by track key: tier, offer, evidence, and whether the crate is dark."""
+
+    found: dict[str, list[tuple[str, str, int, bool]]]
+
+    def has(
+        self, key: str, tier: str, offer_digest: str, evidence_id: int, *, reads_files: bool, is_dark: bool
+    ) -> bool:
+        """Whether a crate of this access holds the recording that is offered now, in this tier or as the original."""
+        return any(
+            held_dark == is_dark and held_tier in {tier, "original"}
+            and (evidence == evidence_id or (offer == offer_digest and not reads_files))
+            for held_tier, offer, evidence, held_dark in self.found.get(key, ())
+        )  # fmt: skip
+
+
+def held_recordings(layout: Layout, settings: Settings) -> Held:
+    """All that is held, from the tables of the crates."""
+    found: dict[str, list[tuple[str, str, int, bool]]] = {}
+    for path, table in all_holdings(layout, settings):
+        columns = (table[name].to_pylist() for name in ("source", "track_id", "tier", "offer_digest", "evidence_id"))
+        for source, track_id, tier, offer, evidence in zip(*columns, strict=True):
+            found.setdefault(track_key(source, track_id), []).append(
+                (tier, offer, evidence, path.parent == layout.dark)
+            )
+    return Held(found)
+
+
+def _count_failures(layout: Layout, drafts: Sequence[Draft], result: Kept) -> None:
+    codes: Counter[str] = Counter()
+    for draft in drafts:
+        for file in (layout.journals / f"{draft.crate}.jsonl", layout.drafts / draft.crate / "journal.jsonl"):
+            latest = {outcome.key: outcome for outcome in read_journal(file)}
+            codes.update(outcome.code for outcome in latest.values() if outcome.code)
+    result.failed = dict(sorted(codes.items()))
+
+
+class _Process:
+    """One worker process and what it is at."""
+
+    def __init__(self, root: Path, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tenuto.crates.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.task: Task | None = None
+        self.in_hand = ""
+        self._tell(str(root).encode())
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+
+    def give(self, task: Task) -> None:
+        self.task, self.in_hand = task, ""
+        self._tell(msgspec.json.encode(task))
+
+    def end(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(_LET_GO_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def ended_with(self) -> str:
+        code = self._process.wait()
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _tell(self, line: bytes) -> None:
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.write(line + b"\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                pass  # it has died; its listener says so
+
+    def _listen(self, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
+        if self._process.stdout is not None:
+            for line in self._process.stdout:
+                events.put((self, msgspec.json.decode(line, type=Event)))
+        events.put((self, None))
+
+
+@contextmanager
+def _processes(
+    layout: Layout, count: int, events: "queue.Queue[tuple[_Process, Event | None]]"
+) -> Iterator[list[_Process]]:
+    processes: list[_Process] = []
+    try:
+        processes += [_Process(layout.root, events) for _ in range(count)]
+        yield processes
+    finally:
+        for process in processes:
+            process.end()
+
+
+def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress, result: Kept) -> None:
+    """Give each process a draft, hear what comes of it, give it the next; a process that dies is replaced."""
+    waiting = list(reversed(tasks))
+    crashed: dict[str, Counter[str]] = {}
+    events: queue.Queue[tuple[_Process, Event | None]] = queue.Queue()
+    with _processes(layout, count, events) as processes:
+        busy = len(processes)
+        for process in processes:
+            process.give(waiting.pop())
+        while busy:
+            process, event = events.get()
+            if event is None:
+                busy -= 1
+                if process.task is not None:
+                    again = _after_crash(process, crashed, progress, result)
+                    waiting += [again] if again else []
+                    if waiting:
+                        processes.append(_Process(layout.root, events))
+                        processes[-1].give(waiting.pop())
+                        busy += 1
+            elif _hear(process, event, progress, result):
+                process.task = None
+                if waiting and not _is_hopeless(result):
+                    process.give(waiting.pop())
+                else:
+                    process.end()
+
+
+def _hear(process: _Process, event: Event, progress: Progress, result: Kept) -> bool:
+    """Take in an event; whether the process has done its draft."""
+    match event.kind:
+        case "begin":
+            process.in_hand = event.key
+        case "kept" | "failed":
+            process.in_hand = ""
+            if event.key not in result.seen:
+                result.seen.add(event.key)
+                progress.advance()
+            if event.text:
+                result.failures.append(event.text)
+                progress.say(f"failed: {event.text}")
+        case "say":
+            progress.say(event.text)
+        case "sealed":
+            result.crates.append(event.key)
+            result.recordings += event.recordings
+            result.bytes += event.bytes
+            return True
+        case "nothing":
+            return True
+        case "error":
+            result.errors.append((event.key, event.text, event.code))
+            return True
+    return False
+
+
+def _after_crash(process: _Process, crashed: dict[str, Counter[str]], progress: Progress, result: Kept) -> Task | None:
+    """The draft again after its process died, with the recording that it had in hand counted against; None: given up."""
+    task, how = process.task, process.ended_with()
+    if task is None:
+        return None
+    counts = crashed.setdefault(task.crate, Counter())
+    counts[process.in_hand] += 1
+    if not process.in_hand and counts[""] > CRASHES_MAX:
+        result.errors.append((task.crate, f"its process ended with {how}, again and again", 1))
+        return None
+    progress.say(f"{task.crate}: its process ended with {how}; it goes on in a new one")
+    return Task(task.plan, task.crate, task.band, task.access, task.track_rows, task.held, task.is_retry,
+                {key: number for key, number in counts.items() if key})  # fmt: skip
+
+
+def _is_hopeless(result: Kept) -> bool:
+    """Whether a fault concerns every draft: a full disk, a wrong setting."""
+    return any(code in {1, 2, 3} for _, _, code in result.errors)
+
+
+def fault_of(result: Kept) -> int:
+    """The exit code: the fault that stopped drafts, 9 where recordings failed, else 0."""
+    codes = {code for _, _, code in result.errors}
+    if len(codes) == 1:
+        return codes.pop()
+    if codes:
+        return SourceError.exit_code if SourceError.exit_code in codes else TenutoError.exit_code
+    return 9 if result.failed else 0

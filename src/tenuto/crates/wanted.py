@@ -1,0 +1,172 @@
+"""What a draft asks for: each of its tracks with the offer to fetch, what is said of it, and what may be done with it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from tenuto.archive import Layout
+from tenuto.catalogue import Edition, load_statements, open_edition
+from tenuto.model.errors import UsageError
+from tenuto.model.ids import track_key
+from tenuto.rights import Action, Decision, Statement, may
+from tenuto.rights.withdrawals import Log, parse_log, statement_of
+from tenuto.selection.plan import Plan
+
+DARK = "dark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A crate to be: its id, band and access, and the rows of its tracks in the edition."""
+
+    crate: str
+    band: str
+    access: str
+    track_rows: tuple[int, ...]
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether its recordings are sealed for nobody but the archive."""
+        return self.access == DARK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One track of a draft. `offered_bytes` is -1 where the source did not say; `offer_digest` names the offered file."""
+
+    key: str
+    track_row: int
+    source: str
+    track_id: str
+    evidence_id: int
+    tier: str
+    title: str
+    artists: tuple[str, ...]
+    release: str
+    release_artist: str
+    disc_number: int | None
+    track_number: int | None
+    fetch_id: str
+    path: str
+    mime: str
+    offered_bytes: int
+    duration_ms: int
+    offer_digest: str
+    is_lossless: bool | None
+    licence: str
+    licence_url: str
+    statements: tuple[Statement, ...]
+
+    def may(self, action: Action, territory: str, when: date) -> Decision:
+        """The gate's answer for this track."""
+        return may(self.statements, action, territory, when)
+
+    @property
+    def attribution(self) -> str:
+        """Who is to be named: as the statements say, else the artists."""
+        said = dict.fromkeys(statement.attribution for statement in self.statements if statement.attribution)
+        return "; ".join(said) or ", ".join(self.artists)
+
+
+def load_drafts(layout: Layout, plan: Plan) -> list[Draft]:
+    """The drafts of a plan, in its order."""
+    folder = layout.plan(plan.plan)
+    with duckdb.connect() as con:
+        rows = con.execute(f"""
+            SELECT crate, d.band, d.access, list(track_row ORDER BY track_row)
+            FROM '{folder / "drafts.parquet"}' d JOIN '{folder / "tracks.parquet"}' t USING (draft)
+            GROUP BY draft, crate, d.band, d.access ORDER BY draft""").fetchall()
+    return [
+        Draft(crate=crate, band=band, access=access, track_rows=tuple(found)) for crate, band, access, found in rows
+    ]
+
+
+def edition_of(layout: Layout, plan: Plan) -> Edition:
+    """The edition that a plan was made from; raises UsageError where it is gone."""
+    folder = layout.edition(plan.edition)
+    if not folder.is_dir():
+        raise UsageError(
+            f"plan {plan.plan} was made from an edition that is gone; run: tenuto catalogue build && tenuto plan"
+        )
+    return open_edition(folder)
+
+
+def load_log(layout: Layout) -> Log:
+    """The archive's withdrawals."""
+    try:
+        return parse_log(layout.withdrawals.read_bytes(), str(layout.withdrawals))
+    except FileNotFoundError:
+        return Log()
+
+
+def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log: Log) -> list[Wanted]:
+    """The tracks of a draft in the order of the edition; withdrawals are among their statements."""
+    tracks = layout.plan(plan.plan) / "tracks.parquet"
+    statements = load_statements(edition)
+    withdrawn = log.by_key()
+    with duckdb.connect(config={"threads": 2}) as con:
+        con.execute("CREATE TABLE wanted (track_row UINTEGER)")
+        con.executemany("INSERT INTO wanted VALUES (?)", [(row,) for row in draft.track_rows])
+        found = con.execute(f"""
+            WITH names AS (
+                SELECT track_row, list(coalesce(a.name, a.artist_id) ORDER BY position) FILTER (role = 'artist') AS artists,
+                       list(coalesce(a.name, a.artist_id) ORDER BY position) AS credited
+                FROM '{edition.table("credit")}' JOIN wanted USING (track_row)
+                     JOIN '{edition.table("artist")}' a USING (artist_row) GROUP BY track_row)
+            SELECT t.track_row, t.source, t.track_id, t.evidence_id, p.tier, t.title, coalesce(n.artists, n.credited) AS artists,
+                   r.title AS release, ra.name AS release_artist, t.disc_number, t.track_number, o.fetch_id, o.path, o.mime,
+                   o.bytes, o.codec, o.bit_rate_bps, o.sample_rate_hz, o.is_lossless, t.duration_ms, t.licence, t.licence_url,
+                   t.statement_rows
+            FROM wanted JOIN '{edition.table("track")}' t USING (track_row) JOIN '{tracks}' p USING (track_row)
+                 LEFT JOIN '{edition.table("offer")}' o USING (track_row)
+                 LEFT JOIN '{edition.table("release")}' r ON r.release_row = t.release_row
+                 LEFT JOIN '{edition.table("artist")}' ra ON ra.artist_row = r.artist_rows[1]
+                 LEFT JOIN names n ON n.track_row = t.track_row
+            ORDER BY t.track_row""")
+        rows = [
+            dict(zip([column[0] for column in found.description or ()], row, strict=True)) for row in found.fetchall()
+        ]
+    return [_wanted(row, statements, withdrawn) for row in rows]
+
+
+def _wanted(row: dict[str, Any], statements: list[Statement], withdrawn: Mapping[str, Any]) -> Wanted:
+    key = track_key(row["source"], row["track_id"])
+    said = [statements[number] for number in row["statement_rows"] or ()]
+    if key in withdrawn:
+        said.append(statement_of(withdrawn[key]))
+    offered = ("path", "mime", "bytes", "codec", "bit_rate_bps", "sample_rate_hz", "duration_ms")
+    return Wanted(
+        key=key,
+        track_row=row["track_row"],
+        source=row["source"],
+        track_id=row["track_id"],
+        evidence_id=row["evidence_id"],
+        tier=row["tier"],
+        title=row["title"] or row["track_id"],
+        artists=tuple(row["artists"] or ()),
+        release=row["release"] or "",
+        release_artist=row["release_artist"] or next(iter(row["artists"] or ()), ""),
+        disc_number=row["disc_number"],
+        track_number=row["track_number"],
+        fetch_id=row["fetch_id"] or row["track_id"],
+        path=row["path"] or "",
+        mime=row["mime"] or "",
+        offered_bytes=row["bytes"] if row["bytes"] is not None else -1,
+        duration_ms=row["duration_ms"] or 0,
+        offer_digest=offer_digest([row[name] for name in offered]),
+        is_lossless=row["is_lossless"],
+        licence=row["licence"] or "",
+        licence_url=row["licence_url"] or "",
+        statements=tuple(said),
+    )
+
+
+def offer_digest(described: list[Any]) -> str:
+    """Sixteen hex digits over how a source describes a file: path, mime, bytes, codec, bit rate, sample rate, duration."""
+    return hashlib.sha256("\n".join("" if value is None else str(value) for value in described).encode()).hexdigest()[
+        :16
+    ]

@@ -1,0 +1,235 @@
+"""A process that builds drafts, one after the other, whole: `python -m tenuto.crates.worker`, started by `keep` alone.
+
+It reads one task a line from stdin and writes one event a line to stdout. Decoders may crash on hostile files, so they run
+here and not in the process that holds the archive. When stdin ends, its parent is gone, and so is it.
+"""
+
+import os
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from tenuto.archive import Layout, Settings, load_settings
+from tenuto.catalogue import Edition
+from tenuto.crates import compose
+from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
+from tenuto.crates.journal import DraftFolder, Outcome
+from tenuto.crates.recording import CRASHED, REFUSED, digests_of, keep_recording
+from tenuto.crates.seal import lay_out, seal, torrent_beside
+from tenuto.crates.wanted import Draft, Wanted, edition_of, load_log, load_wanted
+from tenuto.harvest.originals import Originals, open_originals
+from tenuto.model.errors import IntegrityError, TenutoError, system_fault
+from tenuto.model.progress import Silent
+from tenuto.rights import Action
+from tenuto.selection.plan import load_plan
+from tenuto.sources import check_options
+
+CRASHES_MAX = 2
+"""A recording on which the process died so often is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One draft to build: which tracks of it are held already, whether failures are tried again, which file crashed."""
+
+    plan: str
+    crate: str
+    band: str
+    access: str
+    track_rows: tuple[int, ...]
+    held: tuple[str, ...] = ()
+    is_retry: bool = False
+    crashed: dict[str, int] = field(default_factory=dict)
+
+    def draft(self) -> Draft:
+        """The draft of the plan."""
+        return Draft(crate=self.crate, band=self.band, access=self.access, track_rows=self.track_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a worker says: `begin` a recording, `kept`, `failed`, `say`, `sealed` a crate, `nothing` to seal, `error`."""
+
+    kind: str
+    key: str = ""
+    text: str = ""
+    bytes: int = 0
+    code: int = 0
+    recordings: int = 0
+
+
+class Worker:
+    """Builds drafts; keeps the sources that it has opened."""
+
+    def __init__(self, root: Path, tell: Callable[["Event"], None], stack: ExitStack) -> None:
+        self._layout = Layout(root)
+        self._settings: Settings = load_settings(self._layout.settings, check_options)
+        self._tell = tell
+        self._stack = stack
+        self._sources: dict[str, Originals] = {}
+        self._progress = _Said(tell)
+
+    def build(self, task: Task) -> Event:
+        """Fetch what is missing of a draft, then seal it."""
+        plan = load_plan(self._layout.plan(task.plan))
+        edition = edition_of(self._layout, plan)
+        draft = task.draft()
+        folder = DraftFolder(self._layout.drafts / draft.crate)
+        wanted = [
+            one
+            for one in load_wanted(self._layout, plan, edition, draft, load_log(self._layout))
+            if one.key not in task.held
+        ]
+        for number, one in enumerate(wanted):
+            self._keep(number, one, draft, folder, task)
+        found = [(one, outcome) for one in wanted if (outcome := folder.outcomes[one.key]).is_kept]
+        if not found:
+            folder.close(self._layout.journals)
+            return Event("nothing")
+        path = self._seal(draft, found, folder, edition, plan.plan)
+        folder.close(self._layout.journals)
+        return Event("sealed", draft.crate, bytes=path.stat().st_size, recordings=len(found))
+
+    def _keep(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, task: Task) -> None:
+        """One recording, unless it is there already."""
+        refusal = self._refusal(wanted, draft)
+        earlier = folder.outcomes.get(wanted.key)
+        if earlier is not None and not refusal and self._stands(wanted, earlier, folder, task):
+            self._tell(Event("kept" if earlier.is_kept else "failed", wanted.key, bytes=earlier.bytes))
+            return
+        self._tell(Event("begin", wanted.key))
+        blank = Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id)
+        if refusal:
+            folder.note(replace(blank, code=REFUSED, reason=refusal))
+        elif task.crashed.get(wanted.key, 0) >= CRASHES_MAX:
+            folder.note(replace(blank, code=CRASHED, reason="the decoder crashed on it, twice"))
+        else:
+            recipients = self._settings.keys.age_recipients if draft.is_dark else ()
+            keep_recording(wanted, number, folder, self._originals(wanted.source), recipients)
+        outcome = folder.outcomes[wanted.key]
+        kind = "kept" if outcome.is_kept else "failed"
+        self._tell(Event(kind, wanted.key, f"{wanted.title}: {outcome.reason}" if outcome.code else "", outcome.bytes))
+
+    def _refusal(self, wanted: Wanted, draft: Draft) -> str:
+        """Why the gate says no today, though it said yes when the plan was made; empty where it still says yes."""
+        today, territory = date.today(), self._settings.archive.territory  # noqa: DTZ011 -- the operator's day
+        keep = wanted.may(Action.KEEP, territory, today)
+        if not keep.is_allowed:
+            return keep.reason
+        give = wanted.may(Action.GIVE_OUT, territory, today)
+        return "" if draft.is_dark or give.is_allowed else f"{give.reason}; run tenuto plan: it will be kept dark"
+
+    def _stands(self, wanted: Wanted, earlier: Outcome, folder: DraftFolder, task: Task) -> bool:
+        """Whether an earlier outcome still holds: its file is there, and the source's has not changed."""
+        if not earlier.is_kept:
+            return not task.is_retry
+        if not folder.holds(earlier) or earlier.offer_digest != wanted.offer_digest:
+            return False
+        return not earlier.state or self._originals(wanted.source).state_of(wanted.fetch_id) in {"", earlier.state}
+
+    def _originals(self, source: str) -> Originals:
+        if source not in self._sources:
+            opened = open_originals(self._layout, self._settings, source, self._progress)
+            self._sources[source] = self._stack.enter_context(opened)
+        return self._sources[source]
+
+    def _seal(
+        self, draft: Draft, found: list[tuple[Wanted, Outcome]], folder: DraftFolder, edition: Edition, plan: str
+    ) -> Path:
+        holdings = compose.name_dark(found) if draft.is_dark else compose.name_open(draft.crate, found)
+        front = lay_out(draft.crate, compose.items_of(holdings, folder.path))
+        table = compose.recordings_table(holdings, front)
+        tables = compose.catalogue_tables(edition, [one.track_row for one, _ in found])
+        info = compose.bag_info(
+            archive=self._settings.archive.name, contact=self._settings.archive.contact, crate=draft.crate, kind=RECORDINGS_KIND,
+            access=draft.access, band=draft.band, edition=edition.info.edition, plan=plan, dated=edition.info.newest_evidence,
+            count=len(found),
+        )  # fmt: skip
+        place = self._layout.dark if draft.is_dark else self._layout.crates
+        path = place / f"{draft.crate}.zip"
+        if draft.is_dark:
+            place.mkdir(mode=0o700, exist_ok=True)
+            tail = compose.dark_tail(table, tables, info, self._settings.keys.age_recipients)
+        else:
+            tail = compose.open_tail(table, tables, info)
+        try:
+            seal(path, front, tail, info)
+        except IntegrityError as error:
+            self._forget_damaged(folder)
+            raise IntegrityError(f"{error}; it will be fetched again: run tenuto keep") from None
+        note_holdings(self._layout, path, table)
+        return path
+
+    def _forget_damaged(self, folder: DraftFolder) -> None:
+        """Take the files out of a draft that are no longer what was fetched."""
+        for outcome in list(folder.outcomes.values()):
+            promised = outcome.sealed_sha256 or outcome.sha256
+            if outcome.is_kept and digests_of(folder.path / outcome.file)[1] != promised:
+                (folder.path / outcome.file).unlink()
+                folder.forget(outcome.key)
+
+
+def is_sealed(layout: Layout, draft: Draft) -> bool:
+    """Whether the crate of a draft stands with its torrent."""
+    path = (layout.dark if draft.is_dark else layout.crates) / f"{draft.crate}.zip"
+    return path.is_file() and torrent_beside(path).is_file()
+
+
+class _Said(Silent):
+    """Progress of which the parent hears the sentences."""
+
+    def __init__(self, tell: Callable[["Event"], None]) -> None:
+        self._tell = tell
+
+    def say(self, message: str) -> None:
+        self._tell(Event("say", text=message))
+
+
+def main() -> None:
+    """Work until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    out = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints is no event
+    tasks: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+
+    def tell(event: Event) -> None:
+        os.write(out, msgspec.json.encode(event) + b"\n")
+
+    root = Path(tasks.get().decode())
+    with ExitStack() as stack:
+        worker: Worker | None = None
+        while True:
+            task = msgspec.json.decode(tasks.get(), type=Task)
+            try:
+                worker = worker or Worker(root, tell, stack)
+                tell(worker.build(task))
+            except TenutoError as error:
+                tell(Event("error", task.crate, str(error), code=error.exit_code))
+            except OSError as error:
+                tell(Event("error", task.crate, system_fault(error), code=1))
+            except Exception as error:  # noqa: BLE001 -- the top of a process: a bug is said, and the other drafts go on
+                traceback.print_exc() if os.environ.get("TENUTO_DEBUG") else None
+                tell(Event("error", task.crate, f"a bug: {type(error).__name__}: {error}; please report it", code=1))
+
+
+def _listen(tasks: "queue.Queue[bytes]") -> None:
+    """Put each line of stdin into the queue; end the process with it, whatever it is at: what is whole is on the disk."""
+    rest = b""
+    while part := os.read(0, 65_536):
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            tasks.put(line)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What this machine knows of publications: the key that each one was first seen with, and the highest index seen.
+
+Trust on first use: a later index must be signed by the same key and may not be older (docs/format.md, Publication). It is no
+part of an archive: one JSON file in the user's state folder.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from tenuto.archive.durable import make_folder, write_durably
+from tenuto.model.documents import Document
+from tenuto.model.errors import SettingsError
+from tenuto.publication.documents import Archive, Hex64
+
+FORMAT = "tenuto-known-1"
+
+
+class Known(Document):
+    """What was seen of one publication."""
+
+    archive: Archive
+    signing_public: Hex64
+    sequence: Annotated[int, Field(ge=0)]
+
+
+class _File(Document):
+    format: Literal["tenuto-known-1"] = FORMAT
+    places: dict[str, Known] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPlaces:
+    """The file; a place is known by its address or folder."""
+
+    path: Path
+
+    def get(self, place: str) -> Known | None:
+        """What is known of a place; None at first use. Raises SettingsError where the file is not as it was written."""
+        return self._read().places.get(place)
+
+    def note(self, place: str, seen: Known) -> None:
+        """Remember what was seen; a sequence of the same key never falls."""
+        with self._held():
+            places = dict(self._read().places)
+            before = places.get(place)
+            if before is not None and before.signing_public == seen.signing_public and before.sequence > seen.sequence:
+                return
+            if before == seen:
+                return
+            places[place] = seen
+            written = json.dumps(_File(places=places).model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True)
+            write_durably(self.path, written.encode() + b"\n", 0o600)
+
+    def _read(self) -> _File:
+        try:
+            return _File.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return _File()
+        except ValidationError:
+            raise SettingsError(
+                f"{self.path} is not as tenuto writes it; mend it, or delete it and give --key once for each publication"
+            ) from None
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        make_folder(self.path.parent)
+        with self.path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def default_known_file(environment: dict[str, str]) -> Path:
+    """`$XDG_STATE_HOME/tenuto/known.json`, the home's `.local/state` where that is unset or relative (XDG Base Directory)."""
+    said = Path(environment.get("XDG_STATE_HOME", ""))
+    state = said if said.is_absolute() else Path(environment.get("HOME", "~")).expanduser() / ".local" / "state"
+    return state / "tenuto" / "known.json"
