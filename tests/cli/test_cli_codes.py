@@ -445,7 +445,7 @@ def test_a_bug_ends_with_1_and_says_how_to_see_it(run: Run, layout: Layout, monk
     def fail(*_: object) -> None:
         raise ZeroDivisionError("at noon")
 
-    monkeypatch.setattr("tenuto.selection.status.archive_status", fail)
+    monkeypatch.setattr("tenuto.crates.status.archive_status", fail)
     monkeypatch.delenv("TENUTO_DEBUG", raising=False)
     code, out, err = run("status", "--archive", layout.root)
     assert (code, out) == (1, "")

@@ -15,7 +15,7 @@ from tenuto.archive.settings import Band
 from tenuto.model.errors import IntegrityError
 from tenuto.model.statuses import STATUSES
 from tenuto.selection import load_newest, make_plan
-from tenuto.selection.status import archive_status
+from tenuto.crates.status import archive_status
 
 LOSSLESS = {"suffix": "flac", "contentType": "audio/flac", "bitRate": 900, "size": 30_000_000, "duration": 240}
 SONGS = (

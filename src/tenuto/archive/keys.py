@@ -6,6 +6,7 @@ The signing key (Ed25519, PKCS #8 PEM) signs the index that mirrors pin. The ide
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tenuto.archive.durable import write_durably
 from tenuto.model.errors import SettingsError
@@ -59,3 +60,23 @@ def make_keys(folder: Path) -> PublicKeys:
 def is_private(path: Path) -> bool:
     """Whether nobody but its owner can read the file."""
     return not path.stat().st_mode & 0o077 and path.stat().st_uid in {os.getuid(), 0}
+
+
+def load_signing_key(folder: Path, signing_public: str) -> Any:
+    """The signing key (Ed25519PrivateKey); raises SettingsError where it is missing, or not the one of tenuto.toml."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    file = folder / SIGNING_NAME
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the signing key cannot be read from {file} ({error}); bring it back from your backup: "
+            "mirrors follow what this key signs, and no other"
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey) or key.public_key().public_bytes_raw().hex() != signing_public:
+        raise SettingsError(
+            f"{file} is not the key of keys.signing_public in tenuto.toml; mirrors would refuse what it signs"
+        )
+    return key

@@ -1,8 +1,8 @@
 """Whether a file is whole: all of its sound is decoded, counted, and held against what the file says of itself.
 
 Witnesses, in this order: FFmpeg (packets that cannot be decoded, checksums of FLAC, WavPack, TTA, APE, protected MP3),
-the MD5 of FLAC, the pages of Ogg, the promised sample count, the file's own sizes (`truncation`). libsndfile is asked
-before a file is called damaged on FFmpeg's word alone.
+the MD5 of FLAC, the pages of Ogg, the frames of MP3, the promised sample count, the file's own sizes (`truncation`).
+libsndfile is asked before a file is called damaged on FFmpeg's word alone.
 """
 
 import os
@@ -13,10 +13,11 @@ from typing import BinaryIO
 from tenuto.audio.blocks import TouchedFile
 from tenuto.audio.ffmpeg import Heard, hear
 from tenuto.audio.formats import LOSSLESS_CODECS, foreign_format, looks_like, sniff
+from tenuto.audio.mpegframes import find_hole
 from tenuto.audio.oggpages import Pages, walk_pages
 from tenuto.audio.promise import has_mp3_count, wav_samples
 from tenuto.audio.sndfile import Opinion, second_opinion
-from tenuto.audio.truncation import find_truncation
+from tenuto.audio.truncation import NOT_ENDED, find_truncation
 
 _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska", "wv": "wavpack", "mpc": "musepack",
                "mpc8": "musepack", "iff": "dsdiff", "w64": "wav", "wavex": "wav"}  # fmt: skip
@@ -80,6 +81,7 @@ class _Witnesses:
     pages: Pages | None
     promised_count: int | None
     is_hybrid: bool
+    hole: str
 
 
 def examine(path: Path, duration_max_s: float = 48 * 3600) -> Examined:
@@ -112,7 +114,8 @@ def _witnesses(file: BinaryIO, size: int, heard: Heard) -> _Witnesses:
     pages = walk_pages(file) if head.startswith(b"OggS") else None
     promised = _promised(view, heard, pages)
     is_hybrid = head.startswith(b"wvpk") and len(head) > 27 and bool(head[24] & _WAVPACK_HYBRID)  # noqa: PLR2004 -- one block header
-    return _Witnesses(head, truncation, pages, promised, is_hybrid)
+    hole = find_hole(file) if (heard.container, heard.codec) == ("mp3", "mp3") else ""
+    return _Witnesses(head, truncation, pages, promised, is_hybrid, hole)
 
 
 def _promised(view: TouchedFile, heard: Heard, pages: Pages | None) -> int | None:
@@ -140,8 +143,10 @@ def _faults(heard: Heard, sound: Sound, witnesses: _Witnesses) -> tuple[str, str
         doubts.append(f"reading breaks off after {sound.samples_count:,} samples: {heard.breaks_off}")
     doubts.append(_missing(sound.codec, sound.samples_count, witnesses))
     is_fulfilled = witnesses.promised_count == sound.samples_count and witnesses.pages is None
+    is_unended = witnesses.truncation == NOT_ENDED and witnesses.pages is not None and not witnesses.pages.problem
     note = f"its sound is complete, though {witnesses.truncation}" if is_fulfilled and witnesses.truncation else ""
-    sure.append("" if note else witnesses.truncation)
+    note = witnesses.truncation if is_unended else note
+    sure += ["" if is_fulfilled else witnesses.hole, "" if note else witnesses.truncation]
     return _joined(*sure), _joined(*doubts), note
 
 

@@ -53,6 +53,7 @@ def encode_opus(original: Path, derivative: Path, kbit_per_s: int) -> Encoded:
     """Write `derivative` whole, over what is there, in flat memory; it is not synced, and gone where this fails.
 
     `kbit_per_s` is the mean of all channels together, lowered to 256 a channel, which is the most that libopus takes.
+    The original's length is not bounded here: `decode.examine` comes first.
     Raises `IntegrityError` where a part of the original cannot be decoded, `OSError` where a file cannot be read or
     written.
     """
@@ -70,7 +71,7 @@ def _encode(source: BinaryIO, derivative: Path, kbit_per_s: int) -> Encoded:
     frames = _frames(source)
     first = next(frames, None)
     if first is None:
-        raise IntegrityError("no sound can be decoded from the original: it has 0 samples; run: tenuto check")
+        raise IntegrityError("no sound can be decoded from the original: it has 0 samples")
     channels = first.layout.nb_channels
     layout = _LAYOUTS.get(channels, "stereo")
     with derivative.open("wb") as file, av.open(file, "w", format="ogg", options=_MUXER) as container:
@@ -81,6 +82,8 @@ def _encode(source: BinaryIO, derivative: Path, kbit_per_s: int) -> Encoded:
         for frame in frames:
             writer.take(frame)
         count = writer.finish()
+    if count == 0:
+        raise IntegrityError(f"the original is shorter than one sample at {RATE_HZ:,} Hz")
     return Encoded(count, round(count * 1000 / RATE_HZ), len(av.AudioLayout(layout).channels))
 
 

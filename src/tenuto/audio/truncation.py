@@ -10,6 +10,9 @@ from tenuto.audio import flac
 from tenuto.audio.blocks import TouchedFile
 from tenuto.audio.ogg import last_page
 
+NOT_ENDED = "its last Ogg page is not marked as the end of the stream"
+"""All pages are whole: real encoders leave the mark out, and a transfer that stopped between two pages looks the same."""
+
 _ID3_HEADER = 10
 
 
@@ -44,7 +47,7 @@ def _ogg(file: TouchedFile, size: int) -> str | None:
         return "it does not end with an Ogg page"
     if last.missing_bytes:
         return f"its last Ogg page is cut off, {last.missing_bytes} bytes short"
-    return None if last.is_end else "its last Ogg page is not marked as the end of the stream"
+    return None if last.is_end else NOT_ENDED
 
 
 def _form(length: int, size: int) -> str | None:

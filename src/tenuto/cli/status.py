@@ -8,7 +8,7 @@ from tenuto.cli.tables import line, moment, show
 
 def status(*, archive: Archive = HERE, json: Json = False) -> None:
     """Show the archive in one screen: sources, catalogue, statuses, licences, what to do next."""
-    from tenuto.selection.status import archive_status
+    from tenuto.crates.status import archive_status
 
     layout, settings = open_archive(archive)
     document = archive_status(layout, settings)

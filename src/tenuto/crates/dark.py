@@ -1,6 +1,5 @@
 """Dark crates: each recording and each describing table an age file of its own (age-encryption.org/v1)."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ def decrypt(content: bytes, identity: Any, what: str) -> bytes:
         ) from None
 
 
-def decrypt_stream(source: io.BufferedIOBase, target: Any, identity: Any, what: str) -> None:
+def decrypt_stream(source: Any, target: Any, identity: Any, what: str) -> None:
     """Write what is in an age file to `target`, in flat memory."""
     import pyrage  # noqa: PLC0415
 

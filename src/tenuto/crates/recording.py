@@ -10,6 +10,7 @@ from tenuto.audio.decode import Examined, examine
 from tenuto.audio.formats import AUDIO_SUFFIXES
 from tenuto.audio.mime import mime_of
 from tenuto.audio.opus import Encoded, encode_opus
+from tenuto.audio.truncation import NOT_ENDED
 from tenuto.crates import dark
 from tenuto.crates.journal import DraftFolder, Outcome
 from tenuto.crates.wanted import Wanted
@@ -78,8 +79,9 @@ def _keep(
     if not fetched.bytes:
         raise IntegrityError("the source gave 0 bytes")
     examined = examine(stem)
-    if examined.damage:
-        raise IntegrityError(_damage(examined, fetched, wanted))
+    is_short = fetched.bytes < wanted.offered_bytes and NOT_ENDED in examined.note
+    if examined.damage or is_short:
+        raise IntegrityError(_damage(examined.damage or examined.note, fetched, wanted))
     kept = _Kept(stem, fetched.bytes, fetched.sha256, fetched.crc32, examined)
     outcome = replace(blank, state=fetched.state, tier=ORIGINAL)
     if wanted.tier != ORIGINAL and examined.sound is not None:
@@ -104,11 +106,11 @@ def _limit(wanted: Wanted) -> int:
     return wanted.offered_bytes * 3 // 2 + _SLACK_BYTES if wanted.offered_bytes >= 0 else _UNTOLD_MAX_BYTES
 
 
-def _damage(examined: Examined, fetched: Fetched, wanted: Wanted) -> str:
+def _damage(said: str, fetched: Fetched, wanted: Wanted) -> str:
     """What is wrong with what came, and whether the source promised more."""
     if 0 <= wanted.offered_bytes != fetched.bytes:
-        return f"{examined.damage}; the source said {wanted.offered_bytes:,} bytes and gave {fetched.bytes:,}"
-    return examined.damage
+        return f"{said}; the source said {wanted.offered_bytes:,} bytes and gave {fetched.bytes:,}"
+    return said
 
 
 def _derive(original: Path, wanted: Wanted, examined: Examined) -> _Kept:

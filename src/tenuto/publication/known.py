@@ -19,8 +19,6 @@ from tenuto.model.documents import Document
 from tenuto.model.errors import SettingsError
 from tenuto.publication.documents import Archive, Hex64
 
-FORMAT = "tenuto-known-1"
-
 
 class Known(Document):
     """What was seen of one publication."""
@@ -31,7 +29,7 @@ class Known(Document):
 
 
 class _File(Document):
-    format: Literal["tenuto-known-1"] = FORMAT
+    format: Literal["tenuto-known-1"] = "tenuto-known-1"
     places: dict[str, Known] = {}
 
 
@@ -55,7 +53,9 @@ class KnownPlaces:
             if before == seen:
                 return
             places[place] = seen
-            written = json.dumps(_File(places=places).model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True)
+            written = json.dumps(
+                _File(places=places).model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True
+            )
             write_durably(self.path, written.encode() + b"\n", 0o600)
 
     def _read(self) -> _File:

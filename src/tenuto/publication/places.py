@@ -187,9 +187,9 @@ class WebPlace:
         return once()
 
     def _range(self, path: str, sink: Sink, offset: int, count: int) -> None:
-        if self._gives_ranges is None:
+        if self._gives_ranges is None and count > _STEP_BYTES:  # a small part costs no more than asking
             self._gives_ranges = self._asked_for_range(path, Collected(), offset, 1)
-        if self._gives_ranges:
+        if self._gives_ranges is not False:
             self._gives_ranges = self._asked_for_range(path, sink, offset, count)
         if not self._gives_ranges:
             self._skipped(path, sink, offset, count)

@@ -34,7 +34,9 @@ def check_location(crate: IndexCrate, location: Location) -> None:
         raise IntegrityError(f"{here} and has {location.bytes:,} bytes; the crate has {crate.bytes:,}")
     for offset, size in crate.redacted:
         if location.offset < offset + size and offset < end:
-            raise IntegrityError(f"{here}, which was withdrawn from it: bytes {offset:,} to {offset + size:,} are zeros")
+            raise IntegrityError(
+                f"{here}, which was withdrawn from it: bytes {offset:,} to {offset + size:,} are zeros"
+            )
 
 
 def span_of(crate: IndexCrate, location: Location) -> Span:

@@ -38,6 +38,7 @@ class HarvestTerms(Document):
     """What the operator says about asking."""
 
     metadata: bool = True
+    may_give_out_evidence: bool = False
     rate_per_s: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -144,6 +145,7 @@ In your own words, or theirs: what is permitted, and why.
 
 [harvest]
 metadata = true                 # may the metadata be asked for; it then outranks robots.txt
+# may_give_out_evidence = true  # may the answers themselves be published, word for word
 # rate_per_s = 5                # requests a second that the operator allows
 
 # One [[grant]] for each group of recordings; of several that fit a recording the LAST one holds.

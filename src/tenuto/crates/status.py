@@ -1,0 +1,178 @@
+"""The state of an archive in numbers that add up: edition, newest plan, crates, journals and withdrawals joined (design, law 6)."""
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tenuto.archive import Layout, Settings
+from tenuto.archive.layout import read_pointer
+from tenuto.catalogue import Edition, open_current
+from tenuto.crates.holdings import all_holdings, crate_files
+from tenuto.crates.journal import read_journal
+from tenuto.crates.supplement import load_supplements
+from tenuto.crates.wanted import load_drafts, load_log
+from tenuto.evidence import finished_harvests, unfinished_harvest
+from tenuto.evidence.harvests import MANIFEST_NAME
+from tenuto.model.statuses import DARK, FAILED, KEPT, PLANNED, UNPLANNED, WITHDRAWN
+from tenuto.selection.plan import Plan, load_newest, policy_of
+
+_HELD = pa.schema(
+    [("source", pa.string()), ("track_id", pa.string()), ("crate", pa.string()), ("is_dark", pa.bool_()),
+     ("sha256", pa.string()), ("tier", pa.string()), ("bytes", pa.uint64())]
+)  # fmt: skip
+_FAILED = pa.schema([("key", pa.string()), ("code", pa.string())])
+_WITHDRAWN = pa.schema([("key", pa.string()), ("reason", pa.string())])
+
+
+def track_statuses(layout: Layout, settings: Settings, edition: Edition, plan: Plan | None) -> pa.Table:
+    """Each live track with its one status: key, source, track_id, status, reason, band, tier, crate, sha256, bytes, listens_count.
+
+    `crate`, `sha256` and `bytes` are of the recording that is held; an open crate goes before a dark one.
+    """
+    with duckdb.connect(config={"threads": 2}) as con:
+        con.register("held", held_table(layout, settings))
+        con.register("failed", _failures(layout, plan))
+        con.register("withdrawn", _withdrawals(layout))
+        if plan is not None:
+            planned = f"SELECT track_row, band, tier, status, reason FROM '{layout.plan(plan.plan) / 'tracks.parquet'}'"
+        else:
+            planned = "SELECT NULL::UINTEGER track_row, NULL band, NULL tier, NULL status, NULL reason WHERE false"
+        return con.sql(f"""
+            WITH best AS (
+                SELECT source, track_id, arg_min(struct_pack(crate, is_dark, sha256, tier, bytes), (is_dark, crate)) AS h
+                FROM held GROUP BY source, track_id),
+            track AS (
+                SELECT *, sha256(source || chr(10) || track_id) AS key FROM '{edition.table("track")}')
+            SELECT track.track_row, track.key, track.source, track.track_id, track.title,
+                   CASE WHEN w.key IS NOT NULL THEN '{WITHDRAWN}' WHEN h.is_dark THEN '{DARK}' WHEN h IS NOT NULL THEN '{KEPT}'
+                        WHEN f.key IS NOT NULL AND p.status = '{PLANNED}' THEN '{FAILED}'
+                        ELSE coalesce(p.status, '{UNPLANNED}') END AS status,
+                   coalesce(w.reason, CASE WHEN h IS NOT NULL THEN '' END,
+                        CASE WHEN f.key IS NOT NULL AND p.status = '{PLANNED}' THEN f.code END, p.reason, '') AS reason,
+                   p.band, coalesce(h.tier, p.tier) AS tier, h.crate, h.is_dark, h.sha256, h.bytes, track.listens_count
+            FROM track LEFT JOIN best USING (source, track_id) LEFT JOIN ({planned}) p ON p.track_row = track.track_row
+                 LEFT JOIN failed f ON f.key = track.key LEFT JOIN withdrawn w ON w.key = track.key
+            ORDER BY track.track_row""").to_arrow_table()
+
+
+def held_table(layout: Layout, settings: Settings) -> pa.Table:
+    """What lies in the crates: one row a track and crate."""
+    parts = [_HELD.empty_table()]
+    for path, table in all_holdings(layout, settings):
+        count = table.num_rows
+        held = table.select(["source", "track_id", "sha256", "tier", "bytes"])
+        held = held.append_column("crate", pa.array([path.stem] * count))
+        parts.append(held.append_column("is_dark", pa.array([path.parent == layout.dark] * count)).select(_HELD.names))
+    return pa.concat_tables(parts)
+
+
+def _failures(layout: Layout, plan: Plan | None) -> pa.Table:
+    rows: dict[str, str] = {}
+    for draft in [*load_drafts(layout, plan), *load_supplements(layout, plan)] if plan is not None else []:
+        for file in (layout.journals / f"{draft.crate}.jsonl", layout.drafts / draft.crate / "journal.jsonl"):
+            for outcome in read_journal(file):
+                rows[outcome.key] = outcome.code
+    return pa.Table.from_pylist([{"key": key, "code": code} for key, code in rows.items() if code], _FAILED)
+
+
+def _withdrawals(layout: Layout) -> pa.Table:
+    rows = [{"key": key, "reason": one.reason} for key, one in load_log(layout).by_key().items()]
+    return pa.Table.from_pylist(rows, _WITHDRAWN)
+
+
+def counts(table: pa.Table, column: str) -> dict[str, int]:
+    """How many rows have each value of a column, the most frequent first."""
+    found = {row["values"]: row["counts"] for row in table[column].value_counts().to_pylist()}
+    return dict(sorted(found.items(), key=lambda one: (-one[1], str(one[0]))))
+
+
+def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
+    """All of `tenuto status` as one document; `statuses` adds up to `tracks`, tombstones are counted apart."""
+    edition = open_current(layout) if read_pointer(layout.catalogue / "current") else None
+    plan = load_newest(layout)
+    is_current = plan is not None and edition is not None and plan.edition == edition.info.edition
+    statuses = (
+        counts(track_statuses(layout, settings, edition, plan if is_current else None), "status") if edition else {}
+    )
+    held = held_table(layout, settings)
+    files = crate_files(layout)
+    return {
+        "archive": settings.archive.name,
+        "tracks": edition.info.tables["track"].rows if edition else 0,
+        "tombstones": edition.info.tables["tombstone"].rows if edition else 0,
+        "recordings": len(held["sha256"].unique()),
+        "recordings_bytes": sum(
+            {row["sha256"]: row["bytes"] for row in held.select(["sha256", "bytes"]).to_pylist()}.values()
+        ),
+        "statuses": statuses,
+        "licences": edition.info.licences if edition else {},
+        "crates": len(files),
+        "crates_dark": sum(path.parent == layout.dark for path in files),
+        "withdrawn": len(load_log(layout).by_key()),
+        "edition": edition.info.edition if edition else None,
+        "plan": plan.plan if plan else None,
+        "plan_is_current": is_current,
+        "sources": _sources(layout, settings, edition),
+        "findings": edition.info.findings if edition else {},
+        "next": _next(layout, settings, edition, plan, statuses, is_current=is_current),
+    }
+
+
+def _sources(layout: Layout, settings: Settings, edition: Edition | None) -> dict[str, dict[str, Any]]:
+    sources = {}
+    for name in dict.fromkeys((*settings.sources, *(edition.info.sources if edition else ()))):
+        harvests = finished_harvests(layout.harvests(name))
+        known = edition.info.sources.get(name) if edition else None
+        chosen = settings.sources.get(name)
+        granted = harvests[-1].permission if harvests else None
+        sources[name] = {
+            "kind": chosen.kind if chosen else (known.kind if known else ""),
+            "tracks": known.tracks if known else 0,
+            "tombstones": known.tombstones if known else 0,
+            "last_harvest": harvests[-1].finished_at if harvests else None,
+            "is_interrupted": unfinished_harvest(layout.harvests(name)) is not None,
+            "permission": f"{granted.grantor} ({granted.granted_on})" if granted else None,
+            "is_removed": chosen is None,
+        }
+    return sources
+
+
+def _next(
+    layout: Layout, settings: Settings, edition: Edition | None, plan: Plan | None, statuses: dict[str, int], *,
+          is_current: bool) -> str:  # fmt: skip
+    """The command that the archive waits for."""
+    if not settings.sources:
+        return "tenuto source add KIND LOCATION --name NAME [--permission FILE]"
+    interrupted = [name for name in settings.sources if unfinished_harvest(layout.harvests(name)) is not None]
+    if interrupted:
+        return f"tenuto harvest {' '.join(interrupted)} (it was interrupted and goes on where it stopped)"
+    if not any(finished_harvests(layout.harvests(name)) for name in settings.sources):
+        return "tenuto harvest"
+    if edition is None or _is_newer_than_edition(layout):
+        return "tenuto catalogue build"
+    if plan is None or not is_current:
+        return "tenuto plan"
+    if _without_budget(plan.policy) != _without_budget(policy_of(settings)):
+        return "tenuto plan (the settings have changed since the newest plan)"
+    if statuses.get(PLANNED):
+        return "tenuto keep"
+    is_published = all(_is_published(layout, path.name) for path in layout.crates.glob("*.zip"))
+    return "tenuto harvest, to see what has changed" if is_published else "tenuto publish"
+
+
+def _is_published(layout: Layout, name: str) -> bool:
+    """Whether the publication gives out this very file."""
+    given_out = layout.publication / "crates" / name
+    return given_out.is_file() and given_out.samefile(layout.crates / name)
+
+
+def _is_newer_than_edition(layout: Layout) -> bool:
+    """Whether a harvest was finished since the last build, which always writes `current`."""
+    built_at = (layout.catalogue / "current").stat().st_mtime_ns
+    return any(file.stat().st_mtime_ns > built_at for file in layout.evidence.glob(f"*/*/{MANIFEST_NAME}"))
+
+
+def _without_budget(policy: dict[str, Any]) -> dict[str, Any]:
+    """A policy but for its budget, which `tenuto plan --budget` may set for one plan."""
+    return {name: value for name, value in policy.items() if name != "budget"}

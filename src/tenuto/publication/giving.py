@@ -1,0 +1,106 @@
+"""Giving a crate out: its file, torrent and layers in the web root, and its line in the index."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import pyarrow as pa
+
+from tenuto.archive import Layout, Settings, write_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
+from tenuto.crates.holdings import holdings_of
+from tenuto.crates.merkle import HASH_BYTES, root_of
+from tenuto.crates.reader import CrateFile
+from tenuto.crates.revise import closing_leaves
+from tenuto.crates.seal import LEAVES_NAME, torrent_beside
+from tenuto.crates.torrent import Metainfo, read_metainfo
+from tenuto.model.errors import IntegrityError
+from tenuto.publication.documents import FileRef, IndexCrate, LeavesRef
+
+Kind = Literal["metadata", "evidence", "recordings"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCrate:
+    """A crate to be given out."""
+
+    file: CrateFile
+    metainfo: Metainfo
+    recordings: pa.Table
+
+
+def open_crate(layout: Layout, settings: Settings, path: Path) -> OpenCrate:
+    """A crate of the archive with its torrent; raises IntegrityError where the two do not fit."""
+    file, torrent = CrateFile(path), torrent_beside(path)
+    if not torrent.is_file():
+        raise IntegrityError(f"crate {file.crate} has no torrent beside it ({torrent}); run: tenuto check {file.crate}")
+    metainfo = read_metainfo(torrent.read_bytes(), str(torrent))
+    if metainfo.name != path.name or metainfo.length != file.size:
+        raise IntegrityError(f"crate {file.crate} is not what its torrent says; run: tenuto check {file.crate}")
+    return OpenCrate(file, metainfo, holdings_of(layout, settings, path))
+
+
+def give_out(root: Path, crate: OpenCrate) -> IndexCrate:
+    """Put a crate's file, torrent and layers into the web root; what is there already stays."""
+    file, metainfo = crate.file, crate.metainfo
+    leaves = file.leaves
+    torrent = write_once(root, f"torrents/{file.crate}.r{file.revision}.torrent", metainfo.encode())
+    address = f"layers/{file.crate}.r{file.revision}.layers"
+    layers = _known_ref(root, address, metainfo) or write_once(root, address, _layers(file, metainfo))
+    _link(file.path, root / "crates" / file.path.name)
+    return IndexCrate(
+        crate=file.crate, kind=cast("Kind", file.kind), band=file.band, revision=file.revision,
+        predecessor=file.info.get("Tenuto-Predecessor") or None, bytes=file.size, recordings=crate.recordings.num_rows,
+        piece_length=metainfo.piece_length, pieces_root=metainfo.pieces_root.hex(), infohash_v1=metainfo.infohash_v1,
+        infohash_v2=metainfo.infohash_v2, leaves=LeavesRef(offset=leaves.offset, count=leaves.bytes // HASH_BYTES), layers=layers,
+        torrent=torrent, redacted=tuple((one.offset, one.bytes) for one in file.withdrawn()),
+        addresses=(f"crates/{file.path.name}",),
+    )  # fmt: skip
+
+
+def _layers(file: CrateFile, metainfo: Metainfo) -> bytes:
+    """The piece layer, then the closing leaves; raises IntegrityError where the crate's own leaves lead elsewhere."""
+    closing = closing_leaves(file)
+    if root_of(file.read(LEAVES_NAME) + closing, metainfo.piece_length) != metainfo.pieces_root:
+        raise IntegrityError(
+            f"crate {file.crate} is damaged: its leaves do not lead to its root; run: tenuto check {file.crate}"
+        )
+    return metainfo.layer + closing
+
+
+def _known_ref(root: Path, address: str, metainfo: Metainfo) -> FileRef | None:
+    """A layers file that was written before: it begins with the layer, and its name is of this revision."""
+    path = root / address
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    return _ref(address, content) if content.startswith(metainfo.layer) else None
+
+
+def write_once(root: Path, address: str, content: bytes) -> FileRef:
+    """Write a file of the publication, unless it stands there with these very bytes."""
+    path = root / address
+    if not path.is_file() or path.read_bytes() != content:
+        write_durably(path, content)
+    return _ref(address, content)
+
+
+def _ref(address: str, content: bytes) -> FileRef:
+    return FileRef(path=address, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _link(crate: Path, public: Path) -> None:
+    """The same file under a second name; a link to it where the file system has no second names."""
+    make_folder(public.parent)
+    if public.exists() and public.samefile(crate):
+        return
+    beside = public.with_name(f"{LEFTOVER_PREFIX}{public.name}")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(crate, beside)
+    except OSError:
+        beside.symlink_to(os.path.relpath(crate, public.parent))
+    beside.replace(public)
+    sync_folder(public.parent)
