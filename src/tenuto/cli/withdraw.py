@@ -47,9 +47,8 @@ def _render(done: Any) -> None:
     if done.was_withdrawn and not done.revised:
         line(f"{counted(len(done.tracks), 'track')} withdrawn before; nothing had to be done")
         return
-    line(
-        f"withdrawn: {counted(len(done.tracks), 'track')}; written anew: {', '.join(sorted(set(done.revised))) or 'no crate held it'}"
-    )
+    anew = ", ".join(sorted(set(done.revised))) or "no crate held it"
+    line(f"withdrawn: {counted(len(done.tracks), 'track')}; written anew: {anew}")
     if done.kept_in:
         line(f"a copy stays in {', '.join(sorted(set(done.kept_in)))}, for the archive alone; --destroy keeps none")
     if done.published is not None:
