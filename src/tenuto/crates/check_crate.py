@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Iterator
 
 BLOCK = 16384  # bytes that one line of leaves.bin stands for: a leaf is the SHA-256 of a block, 32 bytes
-TAGS = "tagmanifest-sha256.txt"
 
 
 def digest(file: Any) -> str:
@@ -30,14 +29,13 @@ def digest(file: Any) -> str:
 
 def check_bag(names: Any, open_file: Any, size_of: Any) -> Iterator[str]:
     """Each file by the manifests, and the manifests by what is there (RFC 8493)."""
-    for manifest, is_payload in (("manifest-sha256.txt", True), (TAGS, False)):
+    for manifest, is_payload in (("manifest-sha256.txt", True), ("tagmanifest-sha256.txt", False)):
         if manifest not in names or size_of(manifest) > 2**28:
             yield f"{manifest} is missing, or too large"
             continue
         with open_file(manifest) as file:
-            lines = [line.partition("  ") for line in file.read().decode("utf-8", "replace").split("\n") if line]
-        listed = {path: sha256 for sha256, _, path in lines}
-        there = {name for name in names if name.startswith("data/") == is_payload} - {TAGS}
+            listed = {line[66:]: line[:64] for line in file.read().decode().split("\n") if line}
+        there = {name for name in names if name.startswith("data/") == is_payload} - {"tagmanifest-sha256.txt"}
         for name in sorted(there ^ set(listed)):
             yield f"{name} is {'missing' if name in listed else 'not in ' + manifest}"
         for name in sorted(there & set(listed)):
