@@ -62,7 +62,9 @@ def rows_of(files: Sequence[Item], offsets: dict[str, int]) -> list[dict[str, An
     ]  # fmt: skip
 
 
-def tail_files(rows: Sequence[dict[str, Any]], withdrawn: Sequence[dict[str, Any]] = (), revision: int = 0) -> list[Item]:
+def tail_files(
+    rows: Sequence[dict[str, Any]], withdrawn: Sequence[dict[str, Any]] = (), revision: int = 0
+) -> list[Item]:
     """A describing tail of an open crate."""
     table = pa.Table.from_pylist(list(rows), RECORDINGS)
     said = {"format": "tenuto-withdrawn-1", "revision": revision, "withdrawn": list(withdrawn)}
@@ -123,7 +125,9 @@ def withdraw_by_hand(made: Made, gone: Sequence[str], *, with_zeros: bool = True
         neutral = prefix[:was] + "_" * (was - len(prefix))
         name_at = entry.header_offset + 30
         content[name_at : name_at + was] = neutral.encode()
-        content[entry.header_offset + 14 : entry.header_offset + 18] = zlib.crc32(bytes(entry.bytes)).to_bytes(4, "little")
+        content[entry.header_offset + 14 : entry.header_offset + 18] = zlib.crc32(bytes(entry.bytes)).to_bytes(
+            4, "little"
+        )
         if with_zeros:
             content[entry.offset : entry.end] = bytes(entry.bytes)
         listed.append({"key": "ab" * 32, "reason": "rightsholder", "on": "2026-11-20", "header_offset": entry.header_offset,

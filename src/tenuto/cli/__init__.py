@@ -33,6 +33,7 @@ app.command(
 app.command(catalogue)
 app.command("tenuto.cli.plan:plan", name="plan", help="Decide what is kept within the budget, and why.")
 app.command("tenuto.cli.keep:keep", name="keep", help="Fetch and seal what the plan says.")
+app.command("tenuto.cli.check:check", name="check", help="Prove every byte of the crates.")
 app.command("tenuto.cli.publish:publish", name="publish", help="Make the publication: a signed, static web root.")
 app.command("tenuto.cli.get:get", name="get", help="Take one recording, and prove it.")
 app.command("tenuto.cli.withdraw:withdraw", name="withdraw", help="Take a recording back.")

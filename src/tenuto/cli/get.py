@@ -15,6 +15,7 @@ from tenuto.cli.tables import line
 
 def get(
     what: str,
+    /,
     *,
     from_: Annotated[
         str | None,
@@ -25,6 +26,9 @@ def get(
     ] = None,
     key: Annotated[
         str | None, Parameter(help="The hex of the key that must have signed; by default the one first seen there.")
+    ] = None,
+    identity: Annotated[
+        Path | None, Parameter(help="The age identity that opens dark crates; by default the archive's own.")
     ] = None,
     archive: Archive = HERE,
     json: Json = False,
@@ -44,12 +48,14 @@ def get(
         raise UsageError(f"--key {key!r} is no key; it has 64 hexadecimal digits, as signing_public in index.json")
     if key is not None and from_ is None:
         raise UsageError("--key goes with --from: an archive's own crates are read without it")
+    if identity is not None and from_ is not None:
+        raise UsageError("--identity opens the archive's own dark crates; a publication has none, so it goes without --from")
     with TerminalProgress() as progress:
         if from_ is None:
             from tenuto.publication.own import take_from_archive
 
             layout, settings = open_archive(archive)
-            taken = take_from_archive(layout, settings, what, out or HERE, progress)
+            taken = take_from_archive(layout, settings, what, out or HERE, progress, identity)
         else:
             taken = _take(from_, what, out or HERE, key, progress)
     if json:

@@ -10,6 +10,7 @@ from tenuto.cli.tables import line
 
 def withdraw(
     what: str,
+    /,
     *,
     reason: Annotated[
         str, Parameter(help="One of rightsholder, permission-ended, privacy, law, error, other; it is published.")

@@ -71,7 +71,9 @@ def check_zip(path: Path, torrent: Any) -> Iterator[str]:
             packed = [one.filename for one in entries.values() if one.compress_type or one.flag_bits & 9]
             if packed or len(entries) < len(archive.infolist()):
                 raise ValueError(f"a name stands in it twice, or entries are packed: {packed[:5]}")
-            yield from check_bag(set(entries), lambda name: archive.open(entries[name]), lambda name: entries[name].file_size)
+            yield from check_bag(
+                set(entries), lambda name: archive.open(entries[name]), lambda name: entries[name].file_size
+            )
             if "leaves.bin" in entries:
                 said, covered = archive.read(entries["leaves.bin"]), entries["leaves.bin"].header_offset // BLOCK * 32
                 wrong = [at // 32 for at in range(0, covered, 32) if said[at : at + 32] != leaves[at : at + 32]]

@@ -89,7 +89,9 @@ class _Check:
             with beside.open("rb") as file:
                 found = read_metainfo(file.read(METAINFO_MAX_BYTES + 1), beside.name)
         except FileNotFoundError:
-            self.report("torrent-missing", "", f"{beside.name} is not beside it; what it is held against is in itself only")
+            self.report(
+                "torrent-missing", "", f"{beside.name} is not beside it; what it is held against is in itself only"
+            )
             return None
         except (IntegrityError, OSError, AttributeError) as error:
             # AttributeError: values of another type than bencoded torrents have there.
@@ -101,7 +103,11 @@ class _Check:
         if found.name != self._path.name:
             self.report("torrent-damaged", "", f"{beside.name} is of {found.name!r}")
         if found.piece_length != piece_length(found.length) or (found.layer and found.length <= found.piece_length):
-            self.report("torrent-damaged", "", f"{beside.name} has pieces or layers that a crate of {found.length:,} bytes has not")
+            self.report(
+                "torrent-damaged",
+                "",
+                f"{beside.name} has pieces or layers that a crate of {found.length:,} bytes has not",
+            )
             return None
         return found
 
@@ -141,7 +147,9 @@ class _Check:
         for path, ranges in _by_file(proof.not_zero, structure):
             self.report("withdrawn-not-zero", path, f"was withdrawn and is not zeros in {_said(ranges)}")
         if proof.leaves_differ:
-            self.report("leaves-mismatch", LEAVES_NAME, f"it has other leaves than the blocks in {_said(proof.leaves_differ)}")
+            self.report(
+                "leaves-mismatch", LEAVES_NAME, f"it has other leaves than the blocks in {_said(proof.leaves_differ)}"
+            )
         if proof.pieces_differ:
             self.report("piece-differs", "", f"SHA-1 differs of the pieces in {_said(proof.pieces_differ)}")
 

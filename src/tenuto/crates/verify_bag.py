@@ -27,7 +27,9 @@ _KEPT_MAX_BYTES = {BAGIT_NAME: 2**12, INFO_NAME: 2**16, MANIFEST_NAME: 64 * 2**2
 """What is read into memory, and how large it may be: several times what the largest crate needs."""
 
 _BANNED = frozenset('%\\/:*?"<>|')
-_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\..*)?", re.IGNORECASE
+)
 _JOINERS = frozenset("\u200c\u200d")
 CRATE_NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
@@ -78,7 +80,9 @@ def read_bag(descriptor: int, structure: Structure, report: Report) -> Bag:
         bag.files.setdefault(structure.path_of(entry), entry)
     check_names(structure, report)
     bag.front = [entry for path, entry in bag.files.items() if _is_front(path, bag)]
-    found = {path: _digest(descriptor, path, entry, bag) for path, entry in bag.files.items() if not _is_front(path, bag)}
+    found = {
+        path: _digest(descriptor, path, entry, bag) for path, entry in bag.files.items() if not _is_front(path, bag)
+    }
     payload = _manifest(MANIFEST_NAME, bag, report)
     tags = _manifest(TAG_MANIFEST_NAME, bag, report)
     bag.digests = {**payload, **tags}
@@ -164,7 +168,11 @@ def _check_info(structure: Structure, bag: Bag, report: Report) -> None:
         return
     bag.info = info = parse_info(bag.content[INFO_NAME])
     if not bag.is_known:
-        report("format-unknown", INFO_NAME, f"the crate is of format {info.get('Tenuto-Format')!r}; this version reads {FORMAT}")
+        report(
+            "format-unknown",
+            INFO_NAME,
+            f"the crate is of format {info.get('Tenuto-Format')!r}; this version reads {FORMAT}",
+        )
         return
     payload = [entry.bytes for path, entry in bag.files.items() if path.startswith(PAYLOAD)]
     oxum = f"{sum(payload)}.{len(payload)}"
@@ -216,7 +224,9 @@ def _check_order(structure: Structure, bag: Bag, report: Report) -> None:
         report("bag-incomplete", LEAVES_NAME, "it is not there")
         return
     if leaves.bytes != leaves_bytes(leaves.header_offset):
-        report("leaves-mismatch", LEAVES_NAME, f"it has {leaves.bytes:,} bytes, not {leaves_bytes(leaves.header_offset):,}")
+        report(
+            "leaves-mismatch", LEAVES_NAME, f"it has {leaves.bytes:,} bytes, not {leaves_bytes(leaves.header_offset):,}"
+        )
     if bag.is_known and bag.info.get("Tenuto-Kind") == "recordings" and bag.access in _TAILS:
         _check_tail(order, bag, report)
 
@@ -232,7 +242,9 @@ def _check_tail(order: list[str], bag: Bag, report: Report) -> None:
             report("bag-incomplete", path, "it is not there")
     reached = 0
     for path in order[place + 1 :]:
-        rank = next((n for n, one in enumerate(ranks) if path == one or (one.endswith("/") and path.startswith(one))), None)
+        rank = next(
+            (n for n, one in enumerate(ranks) if path == one or (one.endswith("/") and path.startswith(one))), None
+        )
         if rank is None and path not in {INFO_NAME, MANIFEST_NAME, TAG_MANIFEST_NAME}:
             report("zip-structure", path, f"{bag.access} crates have no such file behind {LEAVES_NAME}")
         elif rank is not None and rank < reached:
@@ -275,7 +287,9 @@ def name_fault(name: str, crate: str) -> str | None:
 def _component_fault(part: str) -> str | None:
     if not part or part in {".", ".."}:
         return "it has an empty part or one of dots"
-    if any(char in _BANNED or (unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char not in _JOINERS) for char in part):
+    if any(
+        char in _BANNED or (unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char not in _JOINERS) for char in part
+    ):
         return "it holds a character that names must not have"
     if part != part.strip(". ") or _DEVICES.fullmatch(part):
         return f"{part!r} begins or ends with a dot or space, or is a device of DOS"

@@ -21,6 +21,7 @@ Range = tuple[int, int]
 """Offset in the crate file, bytes."""
 
 _THREADS = 2
+_AHEAD_BYTES = 2 * BUFFER_BYTES
 _SHA1_BYTES = 20
 _RANGES_MAX = 100_000
 """Beyond so many places, damage is noted by whole buffers: memory stays bounded."""
@@ -120,6 +121,8 @@ class _Reading:
             if at >= self._promise.size or self._is_broken:
                 return None
             self._next += len(content)
+            # The disk goes on while the processor hashes.
+            os.posix_fadvise(self._descriptor, self._next, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
             if not _fill(self._descriptor, content, at):
                 for first in range(0, len(content), BLOCK_BYTES):
                     block = content[first : first + BLOCK_BYTES]
@@ -170,7 +173,7 @@ class _Reading:
                 for n in range(0, len(theirs), HASH_BYTES)
                 if mine[n : n + HASH_BYTES] != theirs[n : n + HASH_BYTES]
             ]
-            if len(self.proof.damaged) + len(self.proof.leaves_differ) > _RANGES_MAX:
+            if differing and len(self.proof.damaged) + len(self.proof.leaves_differ) > _RANGES_MAX:
                 differing = [(at, size)]
             if whole and self._hashes(mine) == whole:
                 self.proof.leaves_differ += differing

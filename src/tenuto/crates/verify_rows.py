@@ -62,7 +62,9 @@ def _rows(content: bytes) -> Iterator[dict[str, Any]]:
         there = pq.read_schema(pa.BufferReader(content))
         if not there.equals(RECORDINGS):
             wrong = [name for name in {*there.names, *RECORDINGS.names} if not _is_same(there, name)]
-            raise ValueError(f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}")
+            raise ValueError(
+                f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}"
+            )
         for batch in file.iter_batches(_BATCH_ROWS, columns=_COLUMNS, use_threads=False):
             yield from batch.to_pylist()
 

@@ -100,7 +100,9 @@ class _Walk:
         path = self._found.path_of(named or own) if named or own else ""
         if own is None:
             if self._found.directory is not None:
-                self._zip(path, f"bytes {at:,} to {until:,} should begin with its local header, and hold none that is whole")
+                self._zip(
+                    path, f"bytes {at:,} to {until:,} should begin with its local header, and hold none that is whole"
+                )
             return named
         if at not in self._named and self._found.directory is not None and not self._is_neutral(own):
             self._zip(path, f"the entry at byte {at:,} is not in the central directory")
@@ -137,7 +139,10 @@ class _Walk:
             for a, b, what in _FIELDS
             if raw[a:b] != due[a:b]
         ]
-        self._zip(path, f"the local header at byte {entry.header_offset:,} has {'; '.join(said) or 'another name or extra field'}")
+        self._zip(
+            path,
+            f"the local header at byte {entry.header_offset:,} has {'; '.join(said) or 'another name or extra field'}",
+        )
 
     def _is_neutral(self, entry: Entry) -> bool:
         prefix = f"{self._found.crate}/withdrawn/"
@@ -155,14 +160,18 @@ class _Walk:
                 self._zip(found.path_of(entry), f"its data begin at byte {entry.offset:,}, not at {due.offset:,}")
         for entry in found.neutral:
             if entry.crc32 != _crc32_of_zeros(entry.bytes):
-                self._zip(found.path_of(entry), f"the withdrawn entry at byte {entry.header_offset:,} has no CRC-32 of zeros")
+                self._zip(
+                    found.path_of(entry), f"the withdrawn entry at byte {entry.header_offset:,} has no CRC-32 of zeros"
+                )
 
     # --- the central directory
 
     def _read_directory(self) -> None:
         end = self._find_end()
         if end is None:
-            self._report("crate-cut", "", f"byte {self._found.size:,} is not the end of a ZIP archive: the end is missing")
+            self._report(
+                "crate-cut", "", f"byte {self._found.size:,} is not the end of a ZIP archive: the end is missing"
+            )
             return
         place = self._directory_place(end)
         if place is None:
@@ -237,7 +246,9 @@ class _Walk:
         there = os.pread(self._descriptor, found.size - offset, offset)
         due = zipform.directory(found.live, offset)
         if there != due:
-            place = next((n for n, (a, b) in enumerate(zip(there, due, strict=False)) if a != b), min(len(there), len(due)))
+            place = next(
+                (n for n, (a, b) in enumerate(zip(there, due, strict=False)) if a != b), min(len(there), len(due))
+            )
             self._zip("", f"its central directory or end is not what its entries give, from byte {offset + place:,} on")
 
 

@@ -46,6 +46,15 @@ CODES = {
     "recording-mismatch": "recordings.parquet of a crate disagrees with the files that it describes",
     "withdrawn-mismatch": "withdrawn.json of a crate disagrees with what was taken out",
     "withdrawn-not-zero": "bytes of a withdrawn recording are still in a crate",
+    # an archive, checked
+    "file-orphaned": "a file among the crates or in the publication that belongs to nothing",
+    "withdrawal-pending": "a crate still holds what the log of withdrawals takes out",
+    "withdrawal-log": "the log of withdrawals is not as it was written",
+    "dark-exposed": "the folder of the dark crates can be read by others",
+    "index-damaged": "the publication's index is missing, or not signed by this archive's key",
+    "publication-differs": "a file of the publication is not the one that the index promises",
+    "statuses-differ": "the statuses do not add up, or the publication says others",
+    "check-incomplete": "a part could not be checked; the message says what it needs",
 }
 
 

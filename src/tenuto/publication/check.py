@@ -1,0 +1,172 @@
+"""Checking the whole archive: each crate to its last byte, then that crates, log, publication and counts fit together."""
+
+import filecmp
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenuto.archive import Layout, Settings
+from tenuto.archive.durable import LEFTOVER_PREFIX
+from tenuto.archive.layout import read_pointer
+from tenuto.catalogue import open_current
+from tenuto.crates.holdings import crate_files
+from tenuto.crates.seal import torrent_beside
+from tenuto.crates.status import counts, track_statuses
+from tenuto.crates.verify import Verified, verify_crate
+from tenuto.crates.wanted import load_log
+from tenuto.model.errors import SettingsError, TenutoError, UsageError
+from tenuto.model.findings import Finding
+from tenuto.model.progress import Progress
+from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, shard_address, verify_index
+from tenuto.publication.withdraw import unsettled
+from tenuto.selection.plan import load_newest
+
+_FOLDERS = ("crates", "layers", "recordings", "torrents")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was checked: each crate with its own findings, and the archive's; whole where there are none."""
+
+    crates: tuple[Verified, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def all_findings(self) -> list[Finding]:
+        """The crates' and the archive's."""
+        return [*(finding for crate in self.crates for finding in crate.findings), *self.findings]
+
+
+def check(
+    layout: Layout, settings: Settings, names: Sequence[str], progress: Progress, *, is_thorough: bool = False
+) -> Checked:
+    """Check the named crates, or everything; `is_thorough` adds v1 pieces and the manifest's digests.
+
+    Raises UsageError where a crate of that name is not here. What is wrong comes as findings, all of them.
+    """
+    paths = crate_files(layout)
+    unknown = sorted(set(names) - {path.stem for path in paths})
+    if unknown:
+        raise UsageError(
+            f"no crate here is called {', '.join(unknown)}; there are {', '.join(path.stem for path in paths) or 'none'}"
+        )
+    index = _published(layout)
+    known = {crate.crate: crate.infohash_v2 for crate in index.crates} if index is not None else {}
+    wanted = [path for path in paths if not names or path.stem in names]
+    progress.begin("check", sum(path.stat().st_size for path in wanted), "bytes")
+    crates = tuple(
+        verify_crate(
+            path, is_thorough=is_thorough, infohash_v2=known.get(path.stem) if path.parent == layout.crates else None,
+            progress=progress,
+        )
+        for path in wanted
+    )  # fmt: skip
+    return Checked(crates, () if names else tuple(sorted(_archive(layout, settings, index))))
+
+
+def _archive(layout: Layout, settings: Settings, index: Index | None) -> Iterator[Finding]:
+    """What is wrong between the parts of an archive."""
+    yield from _told("withdrawal-log", "withdrawals.jsonl", lambda: _log(layout, settings))
+    yield from _orphans(layout)
+    if layout.dark.is_dir() and layout.dark.stat().st_mode & 0o077:
+        yield Finding(code="dark-exposed", subject="dark/", message="others can read it; run: chmod 0700 dark")
+    yield from _told("statuses-differ", "status", lambda: _statuses(layout, settings, index))
+    if layout.publication.is_dir():
+        yield from _told("index-damaged", INDEX_NAME, lambda: _publication(layout, settings))
+
+
+def _told(code: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of one look; a fault on the way is one too."""
+    try:
+        yield from look()
+    except SettingsError as error:
+        yield Finding(code="check-incomplete", subject=subject, message=str(error))
+    except (TenutoError, OSError) as error:
+        yield Finding(code=code, subject=subject, message=str(error))
+
+
+def _log(layout: Layout, settings: Settings) -> Iterator[Finding]:
+    load_log(layout)
+    for path, count in unsettled(layout, settings):
+        yield Finding(code="withdrawal-pending", subject=path.stem, message=f"{count} withdrawn tracks are still in it; run: "
+                      "tenuto publish")  # fmt: skip
+
+
+def _orphans(layout: Layout) -> Iterator[Finding]:
+    """Files beside the crates that belong to none."""
+    for folder in (layout.crates, layout.dark):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            is_crate = path.suffix == ".zip" and path.is_file() and not path.name.startswith(".")
+            belongs = path.suffix == ".torrent" and torrent_beside(path.with_suffix(".zip")) == path
+            if is_crate or (belongs and path.with_suffix(".zip").is_file()):
+                continue
+            what = "the next keep or publish removes it" if path.name.startswith(LEFTOVER_PREFIX) else "move it away"
+            yield Finding(
+                code="file-orphaned", subject=f"{folder.name}/{path.name}", message=f"it belongs to no crate; {what}"
+            )
+
+
+def _statuses(layout: Layout, settings: Settings, index: Index | None) -> Iterator[Finding]:
+    """Every live track has one status, and what is published adds up to the published edition."""
+    if read_pointer(layout.catalogue / "current") is None:
+        return
+    edition, plan = open_current(layout), load_newest(layout)
+    table = track_statuses(layout, settings, edition, plan if plan and plan.edition == edition.info.edition else None)
+    if table.num_rows != edition.info.tables["track"].rows or table["key"].null_count:
+        yield Finding(code="statuses-differ", subject=edition.info.edition, message=f"{table.num_rows} statuses for "
+                      f"{edition.info.tables['track'].rows} tracks")  # fmt: skip
+    if (
+        index is not None
+        and index.edition == edition.info.edition
+        and index.statuses != (now := counts(table, "status"))
+    ):
+        yield Finding(code="statuses-differ", subject=INDEX_NAME, message=f"it says {index.statuses}, the archive {now}; run: "
+                      "tenuto publish")  # fmt: skip
+
+
+def _published(layout: Layout) -> Index | None:
+    try:
+        return parse_index((layout.publication / INDEX_NAME).read_bytes())
+    except (OSError, TenutoError):
+        return None
+
+
+def _publication(layout: Layout, settings: Settings) -> Iterator[Finding]:
+    """The index is signed by our key, and what it refers to is there, and nothing else is."""
+    root = layout.publication
+    content, signature = (root / INDEX_NAME).read_bytes(), (root / SIGNATURE_NAME).read_bytes()
+    verify_index(content, signature, settings.keys.signing_public)
+    index = parse_index(content)
+    promised = {one.path: one.sha256 for crate in index.crates for one in (crate.layers, crate.torrent)}
+    promised |= {one.path: one.sha256 for one in (index.status, index.withdrawals, index.feed)}
+    promised |= {shard_address(prefix, sha256): sha256 for prefix, sha256 in index.shards.sha256.items()}
+    for address, sha256 in sorted(promised.items()):
+        path = root / address
+        if not path.is_file():
+            yield _differs(address, "it is missing")
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
+            yield _differs(address, f"sha256 is {found}, the index says {sha256}")
+    for crate in index.crates:
+        public, own = root / "crates" / f"{crate.crate}.zip", layout.crates / f"{crate.crate}.zip"
+        if not public.is_file() or not own.is_file() or not public.samefile(own):
+            yield _differs(f"crates/{crate.crate}.zip", "it is not the crate of the archive")
+        elif own.stat().st_size != crate.bytes:
+            yield _differs(
+                f"crates/{crate.crate}.zip", f"it has {own.stat().st_size:,} bytes, the index says {crate.bytes:,}"
+            )
+    known = set(promised) | {address for crate in index.crates for address in crate.addresses}
+    for path in _files(root):
+        if (address := path.relative_to(root).as_posix()) not in known:
+            yield Finding(code="file-orphaned", subject=f"publication/{address}", message="the index does not refer to it; "
+                          "tenuto publish removes it")  # fmt: skip
+
+
+def _differs(address: str, said: str) -> Finding:
+    return Finding(code="publication-differs", subject=f"publication/{address}", message=f"{said}; run: tenuto publish")
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder in _FOLDERS:
+        if (root / folder).is_dir():
+            yield from sorted((root / folder).iterdir())
