@@ -114,7 +114,15 @@ def bagit_seconds(path: Path, folder: Path, times: int) -> float | None:
         return None
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder / "unpacked")
-    command = [place / "bin/python", "-m", "bagit", "--validate", "--processes", "2", folder / "unpacked" / CRATE]
+    command = [
+        str(place / "bin/python"),
+        "-m",
+        "bagit",
+        "--validate",
+        "--processes",
+        "2",
+        str(folder / "unpacked" / CRATE),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"bagit.py did not run here, so it is left out: {done.stderr.strip()[-200:]}")

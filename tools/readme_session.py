@@ -30,12 +30,11 @@ def run(session: str, folder: Path) -> str:
     from demo import chorales  # noqa: PLC0415 -- found through the path above
 
     chorales.render(folder / "music")
+    environment = {**os.environ, "COLUMNS": "100", "XDG_STATE_HOME": str(folder / "state")}
     lines = []
     for command in (line for line in session.splitlines() if line.startswith("$ ")):
         words = [str(Path(sys.executable).with_name("tenuto")), *shlex.split(command)[2:]]
-        done = subprocess.run(
-            words, cwd=folder, env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True)
         lines += [command, *(line.rstrip() for line in done.stdout.replace(f"{folder}/", "").splitlines()), ""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -9,10 +9,11 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+
 from crate_maker import INFO, Made, make_crate, withdraw_by_hand
 from support import need_program
-
 from tenuto.crates.reader import CrateFile
+from tenuto.crates.seal import item
 from tenuto.crates.torrent import bencode
 
 SCRIPT = Path(str(resources.files("tenuto.crates").joinpath("check_crate.py")))
@@ -46,8 +47,6 @@ def test_a_crate_of_one_piece_and_one_of_many_lead_to_the_root(tmp_path: Path) -
 
 
 def test_an_unpacked_crate_is_proved_by_the_script_inside_it(tmp_path: Path) -> None:
-    from tenuto.crates.seal import item
-
     made = make_crate(tmp_path, mend_tail=lambda tail: [*tail, item("data/check_crate.py", SCRIPT.read_bytes())])
     folder = unpack(made, tmp_path / "out")
     assert run(folder).startswith("OK")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crate_maker import make_crate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crate_maker import make_crate
 from tenuto.crates.torrent import METAINFO_MAX_BYTES, Metainfo, bdecode, bencode, read_metainfo
 from tenuto.model.errors import IntegrityError
 

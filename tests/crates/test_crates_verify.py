@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crate_maker import INFO, Made, make_crate, rewrite_directory, withdraw_by_hand, write_torrent
 
+from crate_maker import INFO, Made, make_crate, rewrite_directory, withdraw_by_hand, write_torrent
 from tenuto.crates import verify_bytes, zipform
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import item

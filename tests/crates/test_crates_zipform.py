@@ -8,11 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from crate_maker import Made, make_crate, withdraw_by_hand
 from hypothesis import given
 from hypothesis import strategies as st
-from support import need_program
 
+from crate_maker import Made, make_crate, withdraw_by_hand
+from support import need_program
 from tenuto.crates import zipform
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.zipform import Entry

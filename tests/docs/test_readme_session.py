@@ -11,6 +11,8 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d)?"), "DAY"),
     (re.compile(r"\b[0-9a-f]{8,}\b"), "HEX"),
     (re.compile(r"\d+(?:\.\d+)? (?:B|kB|MB|GB|TB)\b"), "SIZE"),
+    (re.compile(r"\bnumber \d+"), "NUMBER"),
+    (re.compile(r"\bin \d+\.\d s\b"), "WHILE"),
     (re.compile(r"[ \t]+"), " "),
 )
 

@@ -135,16 +135,14 @@ def main(words: Any) -> int:
     if len(paths) not in (1, 2) or not all(path.exists() for path in paths) or (len(paths) > 1 and paths[0].is_dir()):
         print(__doc__)
         return 2
-    count = 0
+    wrong = []
     try:
         torrent = read_torrent(paths[1].read_bytes())[0] if len(paths) > 1 else None
-        for count, wrong in enumerate(check_folder(paths[0]) if paths[0].is_dir() else check_zip(paths[0], torrent), 1):
-            print(wrong)
+        wrong.extend(check_folder(paths[0]) if paths[0].is_dir() else check_zip(paths[0], torrent))
     except Exception as error:
-        print(f"it cannot be read to its end: {type(error).__name__}: {error}")
-        count += 1
-    print("DAMAGED" if count else "OK", paths[0])
-    return 1 if count else 0
+        wrong.append(f"it cannot be read to its end: {type(error).__name__}: {error}")
+    print(*wrong, f"{'DAMAGED' if wrong else 'OK'} {paths[0]}", sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

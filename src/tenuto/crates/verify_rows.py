@@ -14,6 +14,7 @@ from tenuto.crates.verify_zip import Report
 
 _COLUMNS = ["path", "offset", "bytes", "sha256", "crc32", "tier", "derived_from", "source", "track_id", "evidence_id",
             "sealed_bytes", "sealed_sha256"]  # fmt: skip
+_TEXTS = ["path", "sha256", "tier", "derived_from", "source", "track_id", "sealed_sha256"]
 _ROWS_MAX = 1_000_000
 _TABLE_MAX_BYTES = 2**30
 _BATCH_ROWS = 1024
@@ -42,7 +43,8 @@ def check_rows(bag: Bag, report: Report) -> None:
             if fault:
                 report("recording-mismatch", str(row["path"]), f"row {number}: {fault}")
             tracks.add(track)
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, MemoryError) as error:
+        # What a damaged footer makes pyarrow raise, besides its own.
         said = " ".join(str(error).split())[:200]
         report("recording-mismatch", RECORDINGS_NAME, f"it is no table of recordings ({said})")
         return
@@ -53,18 +55,15 @@ def check_rows(bag: Bag, report: Report) -> None:
 
 def _rows(content: bytes) -> Iterator[dict[str, Any]]:
     """The rows, a batch at a time; texts stay in dictionaries, so a small file cannot become a large table."""
-    with pq.ParquetFile(pa.BufferReader(content), read_dictionary=["path", "sha256", "tier", "derived_from", "source",
-                                                                  "track_id", "sealed_sha256"]) as file:  # fmt: skip
-        about = file.metadata
-        claimed = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
-        if about.num_rows > _ROWS_MAX or claimed > _TABLE_MAX_BYTES:
-            raise ValueError(f"{about.num_rows:,} rows in {claimed:,} bytes are more than any crate has")
-        there = pq.read_schema(pa.BufferReader(content))
-        if not there.equals(RECORDINGS):
-            wrong = [name for name in {*there.names, *RECORDINGS.names} if not _is_same(there, name)]
-            raise ValueError(
-                f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}"
-            )
+    about = pq.read_metadata(pa.BufferReader(content))
+    claimed = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
+    if about.num_rows > _ROWS_MAX or claimed > _TABLE_MAX_BYTES:
+        raise ValueError(f"{about.num_rows:,} rows in {claimed:,} bytes are more than any crate has")
+    there = pq.read_schema(pa.BufferReader(content))
+    if not there.equals(RECORDINGS):
+        wrong = [name for name in {*there.names, *RECORDINGS.names} if not _is_same(there, name)]
+        raise ValueError(f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}")
+    with pq.ParquetFile(pa.BufferReader(content), read_dictionary=_TEXTS) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=_COLUMNS, use_threads=False):
             yield from batch.to_pylist()
 
