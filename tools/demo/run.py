@@ -29,6 +29,7 @@ MARK = DEMO / ".made-by-make-demo"
 SEED = 1747
 BUDGET = "60%"
 SOURCE = "service"
+CRATE_SIZE = "24 MB"
 RATE_PER_S = "200"
 """The operator of this service is ourselves, on loopback; a stranger's deserves the default of 4."""
 
@@ -92,12 +93,41 @@ def _archive(service: Service, packages: Sequence[debian_music.Package], music_r
     login = {"TENUTO_SERVICE_USER": service.user, "TENUTO_SERVICE_PASSWORD": service.password}
     at = ["--archive", "demo/archive"]
     _tenuto(["init", "demo/archive", "--name", "demo", "--contact", "demo@archive.invalid", "--keys", "demo/keys"])
+    _small_crates()
     _tenuto(["source", "add", "subsonic", service.url, "--name", SOURCE, "--permission", "demo/operator/permission.toml",
              "--option", "listens_file=demo/operator/listens.csv", "--rate-per-s", RATE_PER_S, *at])  # fmt: skip
     _tenuto(["harvest", SOURCE, *at], login, may_end_with=(0, 9))
     _tenuto(["catalogue", "build", *at])
     _tenuto(["plan", "--budget", BUDGET, *at])
+    _tenuto(["keep", *at], login, may_end_with=(0, 9))
+    _tenuto(["publish", *at])
+    song, other = _songs()
+    _tenuto(
+        ["get", song, "--from", "demo/archive/publication", "--out", "demo"], {"XDG_STATE_HOME": str(DEMO / "listener")}
+    )
+    _tenuto(["withdraw", other, "--reason", "rightsholder", *at])
+    _tenuto(["check", "--all", *at])
     _tenuto(["status", *at])
+
+
+def _small_crates() -> None:
+    """Crates so small that there are several: a demo that fills one shows little."""
+    settings = DEMO / "archive" / "tenuto.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('target_bytes = "10 GB" ', f'target_bytes = "{CRATE_SIZE}" '), encoding="utf-8")
+
+
+def _songs() -> tuple[str, str]:
+    """Two recordings of open crates: one to take, one to take back."""
+    import duckdb  # noqa: PLC0415 -- there once the environment is made
+
+    held = DEMO / "archive" / "state" / "holdings" / "*.parquet"
+    rows = duckdb.sql(f"""
+        SELECT source || ':' || track_id FROM read_parquet('{held}') WHERE sealed_bytes IS NULL
+        ORDER BY title, track_id""").fetchall()
+    if len(rows) < 2:  # noqa: PLR2004 -- one to take, one to take back
+        raise DemoError("fewer than two recordings may be given out: look at the permission in demo/operator")
+    return rows[0][0], rows[-1][0]
 
 
 def _tenuto(words: list[str], login: dict[str, str] | None = None, may_end_with: tuple[int, ...] = (0,)) -> None:
@@ -116,7 +146,18 @@ def _summary(setup_s: float, wall_s: float) -> None:
     summary = {
         **{
             key: status[key]
-            for key in ("tracks", "tombstones", "recordings", "statuses", "licences", "crates", "findings")
+            for key in (
+                "tracks",
+                "tombstones",
+                "recordings",
+                "recordings_bytes",
+                "statuses",
+                "licences",
+                "crates",
+                "crates_dark",
+                "withdrawn",
+                "findings",
+            )
         },
         **{key: plan[key] for key in ("plan_bytes", "listens_kept_frac")},
         "setup_s": round(setup_s, 1),
@@ -126,7 +167,10 @@ def _summary(setup_s: float, wall_s: float) -> None:
     print(
         f"\nset up in {setup_s:.1f} s, done in {wall_s:.1f} s; the archive is demo/archive, the figures demo/summary.json"
     )
-    print("Look further: tenuto catalogue info --archive demo/archive; and read demo/archive/tenuto.toml")
+    print(
+        "Look further: serve it with python3 -m http.server --directory demo/archive/publication, unpack a crate of it and open its"
+    )
+    print("data/index.html, or read demo/archive/tenuto.toml")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given

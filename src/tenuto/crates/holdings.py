@@ -1,8 +1,11 @@
 """What the archive holds: the tables of its crates, read once from each and kept beside as a cache (law 4)."""
 
+import contextlib
 import io
+import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,11 +15,43 @@ from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, write_durably
 from tenuto.crates import dark
 from tenuto.crates.reader import SEALED_CATALOGUE_NAME, SEALED_RECORDINGS_NAME, CrateFile, read_table
-from tenuto.crates.tables import RECORDINGS, encode_table
-from tenuto.model.errors import IntegrityError
+from tenuto.crates.tables import RECORDINGS
+from tenuto.model.errors import IntegrityError, SettingsError
 
 RECORDINGS_KIND = "recordings"
 _STAMP = b"tenuto-crate-file"
+_COUNT = re.compile("([0-9]+) recordings ")
+
+
+@dataclass(slots=True)
+class Survey:
+    """What all crates hold, as far as it can be read here.
+
+    `unread` are dark crates whose identity is missing; `damaged` are files that are no crates, with what is wrong.
+    """
+
+    found: list[tuple[Path, pa.Table]] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
+    damaged: dict[Path, str] = field(default_factory=dict)
+
+
+def survey(layout: Layout, settings: Settings) -> Survey:
+    """Look into every crate, metadata and evidence among them; what cannot be read stands apart and stops nothing."""
+    result = Survey()
+    for path in crate_files(layout):
+        try:
+            result.found.append((path, holdings_of(layout, settings, path)))
+        except SettingsError:
+            result.unread.append(path)
+        except IntegrityError as error:
+            result.damaged[path] = str(error)
+    return result
+
+
+def count_of(crate: CrateFile) -> int:
+    """How many recordings a crate says it has, which needs no identity."""
+    said = _COUNT.match(crate.info.get("External-Description", ""))
+    return int(said[1]) if said else 0
 
 
 def crate_files(layout: Layout) -> list[Path]:
@@ -40,12 +75,15 @@ def holdings_of(layout: Layout, settings: Settings, crate_file: Path) -> pa.Tabl
     cache, stamp = layout.holdings / f"{crate_file.stem}.parquet", stamp_of(crate_file)
     try:
         if (pq.read_schema(cache).metadata or {}).get(_STAMP) == stamp:
-            return pq.read_table(cache).replace_schema_metadata()
+            table = pq.read_table(cache, page_checksum_verification=True).replace_schema_metadata()
+            if table.schema.equals(RECORDINGS):
+                return table
     except (OSError, pa.ArrowException):
         pass  # no cache, or a broken one: it is made again
     crate = CrateFile(crate_file)
     table = read_holdings(crate, layout, settings)
-    note_holdings(layout, crate_file, table)
+    with contextlib.suppress(OSError):  # only a cache: a full disk, or someone who may read alone, is no hindrance
+        note_holdings(layout, crate_file, table)
     return table
 
 
@@ -80,7 +118,9 @@ def note_holdings(layout: Layout, crate_file: Path, table: pa.Table) -> None:
     make_folder(layout.holdings)
     layout.holdings.chmod(0o700)
     stamped = table.replace_schema_metadata({_STAMP: stamp_of(crate_file)})
-    write_durably(layout.holdings / f"{crate_file.stem}.parquet", encode_table(stamped), 0o600)
+    sink = io.BytesIO()
+    pq.write_table(stamped, sink, compression="zstd", write_page_checksum=True)
+    write_durably(layout.holdings / f"{crate_file.stem}.parquet", sink.getvalue(), 0o600)
 
 
 def stamp_of(crate_file: Path) -> bytes:

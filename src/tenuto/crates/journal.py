@@ -64,10 +64,13 @@ class DraftFolder:
 
     def note(self, outcome: Outcome) -> None:
         """Append an outcome; its file, if any, must be durable already."""
+        is_new = not self._journal.exists()
         with self._journal.open("ab") as file:
             file.write(msgspec.json.encode(outcome) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            sync_folder(self.path)
         self.outcomes[outcome.key] = outcome
 
     def take(self, temporary: Path, name: str) -> None:
@@ -88,8 +91,11 @@ class DraftFolder:
         self.outcomes.pop(key, None)
 
     def close(self, journals: Path) -> None:
-        """Keep the journal for the archive's status, and remove the folder: the draft is sealed."""
-        content = b"".join(msgspec.json.encode(outcome) + b"\n" for outcome in self.outcomes.values())
+        """Keep the journal for the archive's status, and remove the folder: the draft is sealed.
+
+        Of what was kept only that it was: the rest stands in the crate, and of dark recordings nowhere else.
+        """
+        content = b"".join(msgspec.json.encode(_closed(outcome)) + b"\n" for outcome in self.outcomes.values())
         write_durably(journals / f"{self.path.name}.jsonl", content, 0o600)
         shutil.rmtree(self.path)
 
@@ -100,6 +106,11 @@ class DraftFolder:
         content = self._journal.read_bytes()
         if content and not content.endswith(b"\n"):
             os.truncate(self._journal, content.rfind(b"\n") + 1)
+
+
+def _closed(outcome: Outcome) -> Outcome:
+    return Outcome(key=outcome.key, offer_digest=outcome.offer_digest, evidence_id=outcome.evidence_id, code=outcome.code,
+                   reason=outcome.reason)  # fmt: skip
 
 
 def read_journal(file: Path) -> Iterator[Outcome]:

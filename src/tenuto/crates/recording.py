@@ -84,7 +84,7 @@ def _keep(
         raise IntegrityError(_damage(examined.damage or examined.note, fetched, wanted))
     kept = _Kept(stem, fetched.bytes, fetched.sha256, fetched.crc32, examined)
     outcome = replace(blank, state=fetched.state, tier=ORIGINAL)
-    if wanted.tier != ORIGINAL and examined.sound is not None:
+    if wanted.tier != ORIGINAL and examined.sound is not None and _may_derive(wanted, examined):
         kept = _derive(stem, wanted, examined)
         is_lossy = examined.sound.is_lossless is False
         outcome = replace(outcome, tier=wanted.tier, derived_from=fetched.sha256, is_lossy_to_lossy=is_lossy)
@@ -99,6 +99,11 @@ def _keep(
         kept = replace(kept, path=sealed)
     folder.take(kept.path, name)
     return replace(outcome, file=name)
+
+
+def _may_derive(wanted: Wanted, examined: Examined) -> bool:
+    """Lossy to lossy only where the plan chose it knowingly: a source may call lossless what is not."""
+    return examined.sound is not None and (examined.sound.is_lossless is not False or not wanted.is_lossless)
 
 
 def _limit(wanted: Wanted) -> int:

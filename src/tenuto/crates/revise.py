@@ -1,5 +1,6 @@
 """A revision: the same crate with some recordings taken out, every other byte where it was (docs/format.md, Revisions)."""
 
+import contextlib
 import errno
 import os
 import zlib
@@ -35,6 +36,7 @@ from tenuto.model.errors import IntegrityError
 from tenuto.model.ids import track_key
 
 NEUTRAL_FOLDER = "withdrawn"
+_NEXT_SUFFIX = ".torrent-next"
 _SHA1_BYTES = 20
 _PART_BYTES = 8 * 2**20
 
@@ -91,6 +93,16 @@ def revise(layout: Layout, settings: Settings, path: Path, removals: Sequence[Re
     return metainfo
 
 
+def finish_revisions(layout: Layout) -> None:
+    """Finish every revision that was cut off between the crate and its torrent; a damaged crate is left for `check`."""
+    for folder in (layout.crates, layout.dark):
+        for coming in sorted(folder.glob(f"*{_NEXT_SUFFIX}")):
+            path = coming.with_suffix(".zip")
+            with contextlib.suppress(IntegrityError):
+                if path.is_file():
+                    finish_revision(path)
+
+
 def finish_revision(path: Path) -> None:
     """Give a crate the torrent of the revision that it is, after a kill between the two."""
     coming = _next_torrent(path)
@@ -121,7 +133,7 @@ def closing_leaves(crate: CrateFile) -> bytes:
 
 
 def _next_torrent(path: Path) -> Path:
-    return torrent_beside(path).with_suffix(".torrent-next")
+    return torrent_beside(path).with_suffix(_NEXT_SUFFIX)
 
 
 def _gone(
@@ -158,17 +170,22 @@ def _copy_around(old: BinaryIO, new: BinaryIO, crate: CrateFile, gone: Sequence[
 def _copy(old: BinaryIO, new: BinaryIO, first: int, end: int) -> None:
     """Copy a range, holes staying holes; within one file system the kernel may share the blocks."""
     while first < end:
-        try:
-            begin = os.lseek(old.fileno(), first, os.SEEK_DATA)
-        except OSError:
-            return  # only a hole is left
-        stop = min(end, os.lseek(old.fileno(), begin, os.SEEK_HOLE))
+        begin, stop = _data_from(old, first, end)
         while begin < stop:
             count = _copy_part(old, new, begin, stop - begin)
             if not count:
                 raise IntegrityError(f"{old.name} ends at byte {begin:,}, it should go on to {stop:,}")
             begin += count
         first = max(stop, begin)
+
+
+def _data_from(old: BinaryIO, first: int, end: int) -> tuple[int, int]:
+    """The next range of data; all of it where the file system cannot tell holes, none where only a hole is left."""
+    try:
+        begin = min(end, os.lseek(old.fileno(), first, os.SEEK_DATA))
+        return begin, min(end, os.lseek(old.fileno(), begin, os.SEEK_HOLE)) if begin < end else end
+    except OSError as error:
+        return (end, end) if error.errno == errno.ENXIO else (first, end)
 
 
 def _copy_part(old: BinaryIO, new: BinaryIO, at: int, count: int) -> int:

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import date
 
 import msgspec
 
 from tenuto.archive import Layout, write_durably
 from tenuto.crates.journal import read_journal
-from tenuto.crates.wanted import Draft, edition_of, load_log, load_wanted
+from tenuto.crates.recording import REFUSED
+from tenuto.crates.wanted import Draft, edition_of, load_log, load_wanted, refusal_of
+from tenuto.crates.worker import is_sealed
 from tenuto.selection.plan import Plan
 
 
@@ -19,28 +22,36 @@ def load_supplements(layout: Layout, plan: Plan) -> list[Draft]:
         return []
 
 
-def make_supplements(layout: Layout, archive: str, plan: Plan, drafts: Sequence[Draft]) -> None:
-    """Make a draft of each band and access for what failed in drafts that are sealed or came to nothing."""
+def make_supplements(layout: Layout, archive: str, territory: str, plan: Plan, drafts: Sequence[Draft], today: date) -> None:
+    """Make a draft of each band and access for what failed in drafts that are sealed.
+
+    What the gate still refuses stays as it is. The supplements are durable before the failures are forgotten; a run that was
+    killed in between is finished by the next.
+    """
     supplements = load_supplements(layout, plan)
     every = [*drafts, *supplements]
     failed: dict[tuple[str, str], list[int]] = {}
-    for draft in every:
-        journal = layout.journals / f"{draft.crate}.jsonl"
-        if (layout.drafts / draft.crate).exists() or not journal.exists():
+    taken: dict[str, set[str]] = {}
+    for number, draft in enumerate(every):
+        codes = {outcome.key: outcome.code for outcome in read_journal(layout.journals / f"{draft.crate}.jsonl")}
+        if not is_sealed(layout, draft) or not any(codes.values()):
             continue
-        codes = {outcome.key: outcome.code for outcome in read_journal(journal)}
-        if not any(codes.values()):
-            continue
+        later = {row for other in every[max(number + 1, len(drafts)) :] for row in other.track_rows}
         for wanted in load_wanted(layout, plan, edition_of(layout, plan), draft, load_log(layout)):
-            if codes.get(wanted.key):
+            code = codes.get(wanted.key)
+            if not code or (code == REFUSED and refusal_of(wanted, draft, territory, today)):
+                continue
+            taken.setdefault(draft.crate, set()).add(wanted.key)
+            if wanted.track_row not in later:
                 failed.setdefault((draft.band, draft.access), []).append(wanted.track_row)
-        _forget_failures(layout, draft)
     for (band, access), rows in sorted(failed.items()):
         supplements.append(
             _supplement(f"{archive}-{plan.number}", [*drafts, *supplements], band, access, tuple(sorted(rows)))
         )
     if failed:
         write_durably(layout.journals / f"{plan.plan}.supplements.json", msgspec.json.encode(supplements), 0o600)
+    for crate, keys in taken.items():
+        _forget_failures(layout, crate, keys)
 
 
 def _supplement(prefix: str, every: Sequence[Draft], band: str, access: str, rows: tuple[int, ...]) -> Draft:
@@ -50,8 +61,8 @@ def _supplement(prefix: str, every: Sequence[Draft], band: str, access: str, row
     return Draft(crate=f"{prefix}-{band}-{seq:04d}-{digest}", band=band, access=access, track_rows=rows)
 
 
-def _forget_failures(layout: Layout, draft: Draft) -> None:
-    """Leave in a closed journal what was kept: the failures are the supplement's now."""
-    file = layout.journals / f"{draft.crate}.jsonl"
-    kept = [outcome for outcome in read_journal(file) if outcome.is_kept]
+def _forget_failures(layout: Layout, crate: str, keys: set[str]) -> None:
+    """Take failures out of a closed journal: they are the supplement's now."""
+    file = layout.journals / f"{crate}.jsonl"
+    kept = [outcome for outcome in read_journal(file) if outcome.key not in keys]
     write_durably(file, b"".join(msgspec.json.encode(outcome) + b"\n" for outcome in kept), 0o600)

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from tenuto.archive import Layout
 from tenuto.catalogue import Edition, load_statements, open_edition
@@ -72,13 +74,22 @@ class Wanted:
         return "; ".join(said) or ", ".join(self.artists)
 
 
+def refusal_of(wanted: Wanted, draft: Draft, territory: str, today: date) -> str:
+    """Why the gate says no today, though it said yes when the plan was made; empty where it still says yes."""
+    keep = wanted.may(Action.KEEP, territory, today)
+    if not keep.is_allowed:
+        return keep.reason
+    give = wanted.may(Action.GIVE_OUT, territory, today)
+    return "" if draft.is_dark or give.is_allowed else f"{give.reason}; run tenuto plan: it will be kept dark"
+
+
 def load_drafts(layout: Layout, plan: Plan) -> list[Draft]:
     """The drafts of a plan, in its order."""
     folder = layout.plan(plan.plan)
     with duckdb.connect() as con:
         rows = con.execute(f"""
             SELECT crate, d.band, d.access, list(track_row ORDER BY track_row)
-            FROM '{folder / "drafts.parquet"}' d JOIN '{folder / "tracks.parquet"}' t USING (draft)
+            FROM {_quoted(folder / "drafts.parquet")} d JOIN {_quoted(folder / "tracks.parquet")} t USING (draft)
             GROUP BY draft, crate, d.band, d.access ORDER BY draft""").fetchall()
     return [
         Draft(crate=crate, band=band, access=access, track_rows=tuple(found)) for crate, band, access, found in rows
@@ -105,32 +116,37 @@ def load_log(layout: Layout) -> Log:
 
 def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log: Log) -> list[Wanted]:
     """The tracks of a draft in the order of the edition; withdrawals are among their statements."""
-    tracks = layout.plan(plan.plan) / "tracks.parquet"
+    tracks = _quoted(layout.plan(plan.plan) / "tracks.parquet")
+    tables = {name: _quoted(edition.table(name)) for name in ("credit", "artist", "track", "offer", "release")}
     statements = load_statements(edition)
     withdrawn = log.by_key()
     with duckdb.connect(config={"threads": 2}) as con:
-        con.execute("CREATE TABLE wanted (track_row UINTEGER)")
-        con.executemany("INSERT INTO wanted VALUES (?)", [(row,) for row in draft.track_rows])
+        con.register("wanted", pa.table({"track_row": pa.array(draft.track_rows, pa.uint32())}))
         found = con.execute(f"""
             WITH names AS (
                 SELECT track_row, list(coalesce(a.name, a.artist_id) ORDER BY position) FILTER (role = 'artist') AS artists,
                        list(coalesce(a.name, a.artist_id) ORDER BY position) AS credited
-                FROM '{edition.table("credit")}' JOIN wanted USING (track_row)
-                     JOIN '{edition.table("artist")}' a USING (artist_row) GROUP BY track_row)
+                FROM {tables["credit"]} JOIN wanted USING (track_row)
+                     JOIN {tables["artist"]} a USING (artist_row) GROUP BY track_row)
             SELECT t.track_row, t.source, t.track_id, t.evidence_id, p.tier, t.title, coalesce(n.artists, n.credited) AS artists,
                    r.title AS release, ra.name AS release_artist, t.disc_number, t.track_number, o.fetch_id, o.path, o.mime,
                    o.bytes, o.codec, o.bit_rate_bps, o.sample_rate_hz, o.is_lossless, t.duration_ms, t.licence, t.licence_url,
                    t.statement_rows
-            FROM wanted JOIN '{edition.table("track")}' t USING (track_row) JOIN '{tracks}' p USING (track_row)
-                 LEFT JOIN '{edition.table("offer")}' o USING (track_row)
-                 LEFT JOIN '{edition.table("release")}' r ON r.release_row = t.release_row
-                 LEFT JOIN '{edition.table("artist")}' ra ON ra.artist_row = r.artist_rows[1]
+            FROM wanted JOIN {tables["track"]} t USING (track_row) JOIN {tracks} p USING (track_row)
+                 LEFT JOIN {tables["offer"]} o USING (track_row)
+                 LEFT JOIN {tables["release"]} r ON r.release_row = t.release_row
+                 LEFT JOIN {tables["artist"]} ra ON ra.artist_row = r.artist_rows[1]
                  LEFT JOIN names n ON n.track_row = t.track_row
             ORDER BY t.track_row""")
         rows = [
             dict(zip([column[0] for column in found.description or ()], row, strict=True)) for row in found.fetchall()
         ]
     return [_wanted(row, statements, withdrawn) for row in rows]
+
+
+def _quoted(path: Path) -> str:
+    """A file's name in SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _wanted(row: dict[str, Any], statements: list[Statement], withdrawn: Mapping[str, Any]) -> Wanted:

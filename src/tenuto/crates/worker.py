@@ -4,9 +4,11 @@ It reads one task a line from stdin and writes one event a line to stdout. Decod
 here and not in the process that holds the archive. When stdin ends, its parent is gone, and so is it.
 """
 
+import ctypes
 import os
 import queue
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -24,16 +26,18 @@ from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
 from tenuto.crates.journal import DraftFolder, Outcome
 from tenuto.crates.recording import CRASHED, REFUSED, digests_of, keep_recording
 from tenuto.crates.seal import lay_out, seal, torrent_beside
-from tenuto.crates.wanted import Draft, Wanted, edition_of, load_log, load_wanted
+from tenuto.crates.wanted import Draft, Wanted, edition_of, load_log, load_wanted, refusal_of
 from tenuto.harvest.originals import Originals, open_originals
-from tenuto.model.errors import IntegrityError, TenutoError, system_fault
+from tenuto.model.errors import IntegrityError, RightsError, SourceDownError, SourceRefusedError, TenutoError, system_fault
 from tenuto.model.progress import Silent
-from tenuto.rights import Action
 from tenuto.selection.plan import load_plan
 from tenuto.sources import check_options
 
 CRASHES_MAX = 2
 """A recording on which the process died so often is left out."""
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,11 @@ class Worker:
         self._tell = tell
         self._stack = stack
         self._sources: dict[str, Originals] = {}
+        self._lost: dict[str, TenutoError] = {}
         self._progress = _Said(tell)
 
-    def build(self, task: Task) -> Event:
-        """Fetch what is missing of a draft, then seal it."""
+    def build(self, task: Task, *, may_repeat: bool = True) -> Event:
+        """Fetch what is missing of a draft, then seal it; what was damaged on our disk meanwhile is fetched once more."""
         plan = load_plan(self._layout.plan(task.plan))
         edition = edition_of(self._layout, plan)
         draft = task.draft()
@@ -90,42 +95,72 @@ class Worker:
         ]
         for number, one in enumerate(wanted):
             self._keep(number, one, draft, folder, task)
-        found = [(one, outcome) for one in wanted if (outcome := folder.outcomes[one.key]).is_kept]
+        self._tell(Event("say", text=f"{draft.crate}: sealing"))
+        found = self._permitted(wanted, draft, folder)
         if not found:
             folder.close(self._layout.journals)
             return Event("nothing")
-        path = self._seal(draft, found, folder, edition, plan.plan)
+        try:
+            path = self._seal(draft, found, folder, edition, plan.plan)
+        except IntegrityError as error:
+            damaged = self._forget_damaged(folder)
+            if not damaged or not may_repeat:
+                raise
+            self._tell(Event("say", text=f"{error}; it is fetched again"))
+            return self.build(replace(task, is_retry=False), may_repeat=False)
         folder.close(self._layout.journals)
         return Event("sealed", draft.crate, bytes=path.stat().st_size, recordings=len(found))
 
     def _keep(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, task: Task) -> None:
         """One recording, unless it is there already."""
         refusal = self._refusal(wanted, draft)
+        blank = Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id)
         earlier = folder.outcomes.get(wanted.key)
         if earlier is not None and not refusal and self._stands(wanted, earlier, folder, task):
             self._tell(Event("kept" if earlier.is_kept else "failed", wanted.key, bytes=earlier.bytes))
             return
         self._tell(Event("begin", wanted.key))
-        blank = Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id)
         if refusal:
             folder.note(replace(blank, code=REFUSED, reason=refusal))
         elif task.crashed.get(wanted.key, 0) >= CRASHES_MAX:
             folder.note(replace(blank, code=CRASHED, reason="the decoder crashed on it, twice"))
         else:
-            recipients = self._settings.keys.age_recipients if draft.is_dark else ()
-            keep_recording(wanted, number, folder, self._originals(wanted.source), recipients)
+            self._fetch(number, wanted, draft, folder, blank)
         outcome = folder.outcomes[wanted.key]
         kind = "kept" if outcome.is_kept else "failed"
         self._tell(Event(kind, wanted.key, f"{wanted.title}: {outcome.reason}" if outcome.code else "", outcome.bytes))
 
+    def _fetch(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, blank: Outcome) -> None:
+        """Fetch and note it; a source that is lost stays lost for this process, so that no draft asks it in vain again."""
+        originals = self._originals(wanted.source)
+        recipients = self._settings.keys.age_recipients if draft.is_dark else ()
+        try:
+            keep_recording(wanted, number, folder, originals, recipients)
+        except (SourceDownError, SourceRefusedError) as error:
+            self._lost[wanted.source] = error
+            raise
+        except (TenutoError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- decoders meet hostile files here: one that breaks them stops nothing else
+            traceback.print_exc() if os.environ.get("TENUTO_DEBUG") else None
+            said = f"the decoder failed on it ({type(error).__name__}: {error}); please report it"
+            folder.note(replace(blank, code=CRASHED, reason=said))
+
+    def _permitted(self, wanted: list[Wanted], draft: Draft, folder: DraftFolder) -> list[tuple[Wanted, Outcome]]:
+        """What goes into the crate: a permission may have ended while the rest was fetched."""
+        found = []
+        for one in wanted:
+            outcome = folder.outcomes[one.key]
+            refusal = self._refusal(one, draft) if outcome.is_kept else ""
+            if refusal:
+                blank = Outcome(key=one.key, offer_digest=one.offer_digest, evidence_id=one.evidence_id)
+                folder.note(replace(blank, code=REFUSED, reason=refusal))
+            elif outcome.is_kept:
+                found.append((one, outcome))
+        return found
+
     def _refusal(self, wanted: Wanted, draft: Draft) -> str:
-        """Why the gate says no today, though it said yes when the plan was made; empty where it still says yes."""
-        today, territory = date.today(), self._settings.archive.territory  # noqa: DTZ011 -- the operator's day
-        keep = wanted.may(Action.KEEP, territory, today)
-        if not keep.is_allowed:
-            return keep.reason
-        give = wanted.may(Action.GIVE_OUT, territory, today)
-        return "" if draft.is_dark or give.is_allowed else f"{give.reason}; run tenuto plan: it will be kept dark"
+        return refusal_of(wanted, draft, self._settings.archive.territory, date.today())  # noqa: DTZ011 -- the operator's day
 
     def _stands(self, wanted: Wanted, earlier: Outcome, folder: DraftFolder, task: Task) -> bool:
         """Whether an earlier outcome still holds: its file is there, and the source's has not changed."""
@@ -136,9 +171,15 @@ class Worker:
         return not earlier.state or self._originals(wanted.source).state_of(wanted.fetch_id) in {"", earlier.state}
 
     def _originals(self, source: str) -> Originals:
+        if source in self._lost:
+            raise self._lost[source]
         if source not in self._sources:
             opened = open_originals(self._layout, self._settings, source, self._progress)
-            self._sources[source] = self._stack.enter_context(opened)
+            try:
+                self._sources[source] = self._stack.enter_context(opened)
+            except (SourceDownError, SourceRefusedError, RightsError) as error:
+                self._lost[source] = error
+                raise
         return self._sources[source]
 
     def _seal(
@@ -157,24 +198,24 @@ class Worker:
         path = place / f"{draft.crate}.zip"
         if draft.is_dark:
             place.mkdir(mode=0o700, exist_ok=True)
+            place.chmod(0o700)
             tail = compose.dark_tail(table, tables, info, self._settings.keys.age_recipients)
         else:
             tail = compose.open_tail(table, tables, info)
-        try:
-            seal(path, front, tail, info)
-        except IntegrityError as error:
-            self._forget_damaged(folder)
-            raise IntegrityError(f"{error}; it will be fetched again: run tenuto keep") from None
+        seal(path, front, tail, info)
         note_holdings(self._layout, path, table)
         return path
 
-    def _forget_damaged(self, folder: DraftFolder) -> None:
-        """Take the files out of a draft that are no longer what was fetched."""
-        for outcome in list(folder.outcomes.values()):
-            promised = outcome.sealed_sha256 or outcome.sha256
-            if outcome.is_kept and digests_of(folder.path / outcome.file)[1] != promised:
-                (folder.path / outcome.file).unlink()
+    def _forget_damaged(self, folder: DraftFolder) -> int:
+        """Take the files out of a draft that are no longer what was fetched; how many they were."""
+        damaged = 0
+        for outcome in [outcome for outcome in folder.outcomes.values() if outcome.is_kept]:
+            file, promised = folder.path / outcome.file, outcome.sealed_sha256 or outcome.sha256
+            if not file.is_file() or digests_of(file)[1] != promised:
+                file.unlink(missing_ok=True)
                 folder.forget(outcome.key)
+                damaged += 1
+        return damaged
 
 
 def is_sealed(layout: Layout, draft: Draft) -> bool:
@@ -196,6 +237,7 @@ class _Said(Silent):
 def main() -> None:
     """Work until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _die_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no event
     tasks: queue.Queue[bytes] = queue.Queue()
@@ -219,6 +261,12 @@ def main() -> None:
             except Exception as error:  # noqa: BLE001 -- the top of a process: a bug is said, and the other drafts go on
                 traceback.print_exc() if os.environ.get("TENUTO_DEBUG") else None
                 tell(Event("error", task.crate, f"a bug: {type(error).__name__}: {error}; please report it", code=1))
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process with its parent, also while a library keeps the thread that listens from running."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _listen(tasks: "queue.Queue[bytes]") -> None:
