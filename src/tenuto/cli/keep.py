@@ -48,8 +48,9 @@ def _render(done: Any) -> None:
         line(f"  {crate}")
     if done.failed:
         total = sum(done.failed.values())
-        line(f"{counted(total, 'recording')} failed ({', '.join(f'{code} {count}' for code, count in done.failed.items())}); "
-             "try again with: tenuto keep --retry-failed")  # fmt: skip
+        hint = "" if set(done.failed) == {"recording-refused"} else "; try again with: tenuto keep --retry-failed"
+        line(f"{counted(total, 'recording')} failed ({', '.join(f'{code} {count}' for code, count in done.failed.items())})"
+             f"{hint}")  # fmt: skip
     if done.errors:
         line("Next: mend what is said above, then tenuto keep: it goes on where it stopped")
     else:

@@ -31,6 +31,11 @@ def _render(found: dict[str, Any]) -> None:
     line(
         f"plan    {found['plan'] or 'none yet'}{'' if found['plan_is_current'] or not found['plan'] else ' (of an older edition)'}"
     )
+    if found["crates_unread"]:
+        line(f"{counted(len(found['crates_unread']), 'dark crate')} cannot be read without the identity (keys.folder in "
+             "tenuto.toml): what is in them is taken from their plans")  # fmt: skip
+    if found["crates_damaged"]:
+        line(f"damaged: {', '.join(found['crates_damaged'])}")
     line()
     show("sources", ("name", "kind", "tracks", "tombstones", "last harvest", "permission"),
          [(name, s["kind"], f"{s['tracks']:,}", f"{s['tombstones']:,}", moment(s["last_harvest"]), s["permission"] or "none")

@@ -135,7 +135,7 @@ def main(words: Any) -> int:
     if len(paths) not in (1, 2) or not all(path.exists() for path in paths) or (len(paths) > 1 and paths[0].is_dir()):
         print(__doc__)
         return 2
-    wrong = []
+    wrong: Any = []
     try:
         torrent = read_torrent(paths[1].read_bytes())[0] if len(paths) > 1 else None
         wrong.extend(check_folder(paths[0]) if paths[0].is_dir() else check_zip(paths[0], torrent))

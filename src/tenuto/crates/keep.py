@@ -2,13 +2,16 @@
 
 import os
 import queue
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -17,7 +20,7 @@ from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, remove_leftovers
 from tenuto.catalogue import Edition
 from tenuto.crates.holdings import all_holdings
-from tenuto.crates.journal import read_journal
+from tenuto.crates.journal import JOURNAL_NAME, DraftFolder, read_journal
 from tenuto.crates.supplement import load_supplements, make_supplements
 from tenuto.crates.wanted import Draft, edition_of, load_drafts, load_log, load_wanted
 from tenuto.crates.worker import CRASHES_MAX, Event, Task, is_sealed
@@ -28,6 +31,8 @@ from tenuto.selection.plan import Plan, load_newest
 from tenuto.sources import READS_FILES
 
 _LET_GO_S = 10.0
+_HEARTBEAT_S = 2.0
+"""How often progress is shown while nothing is finished: a long recording, a crate being sealed."""
 
 
 @dataclass(slots=True)
@@ -66,10 +71,14 @@ def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOp
         remove_leftovers(folder)
     make_folder(layout.drafts)
     layout.drafts.chmod(0o700)
+    planned = load_drafts(layout, plan)
+    _tidy(layout, [*planned, *load_supplements(layout, plan)], progress)
     if options.is_retry:
-        make_supplements(layout, settings.archive.name, plan, load_drafts(layout, plan))
-    drafts = [*load_drafts(layout, plan), *load_supplements(layout, plan)]
-    tasks, held = _tasks(layout, settings, plan, edition, drafts, is_retry=options.is_retry)
+        today = date.today()  # noqa: DTZ011 -- the operator's day
+        make_supplements(layout, settings.archive.name, settings.archive.territory, plan, planned, today)
+    drafts = [*planned, *load_supplements(layout, plan)]
+    progress.begin("looking what is held", len(drafts), "crates")
+    tasks, held = _tasks(layout, settings, plan, edition, drafts, progress, is_retry=options.is_retry)
     result = Kept(held=held)
     total = sum(len(task.track_rows) - len(task.held) for task in tasks)
     progress.begin("keep", total, "recordings")
@@ -80,15 +89,37 @@ def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOp
     return result
 
 
+def _tidy(layout: Layout, drafts: Sequence[Draft], progress: Progress) -> None:
+    """Finish what a killed run left: drafts whose crates stand are closed, those that no plan asks for any more are removed."""
+    asked = {draft.crate: draft for draft in drafts}
+    for folder in sorted(layout.drafts.iterdir()):
+        draft = asked.get(folder.name)
+        if draft is None:
+            progress.say(f"removing {folder}: the newest plan asks for no such crate")
+            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        elif not is_sealed(layout, draft):
+            remove_leftovers(folder)
+        elif (folder / JOURNAL_NAME).exists():
+            DraftFolder(folder).close(layout.journals)
+        else:
+            shutil.rmtree(folder)
+
+
 def _tasks(
-    layout: Layout, settings: Settings, plan: Plan, edition: Edition, drafts: Sequence[Draft], *, is_retry: bool
-) -> tuple[list[Task], int]:
-    """The drafts that are not done, each without what a crate holds already; and how many tracks that is."""
-    known = held_recordings(layout, settings)
+    layout: Layout, settings: Settings, plan: Plan, edition: Edition, drafts: Sequence[Draft], progress: Progress, *,
+    is_retry: bool,
+) -> tuple[list[Task], int]:  # fmt: skip
+    """The drafts that are not done, each without what another crate holds already; and how many tracks that is."""
+    undone = [draft for draft in drafts if not is_sealed(layout, draft)]
+    known = held_recordings(layout, settings, {draft.crate for draft in undone})
     log = load_log(layout)
     tasks, held = [], 0
-    for draft in drafts:
-        if is_sealed(layout, draft) or (not is_retry and _is_closed(layout, draft)):
+    for draft in undone:
+        progress.advance()
+        if not is_retry and _is_closed(layout, draft):
+            continue
+        if not known.found:
+            tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, (), is_retry))
             continue
         wanted = load_wanted(layout, plan, edition, draft, log)
         have = tuple(one.key for one in wanted if known.has(one.key, one.tier, one.offer_digest, one.evidence_id,
@@ -105,8 +136,11 @@ def _reads_files(settings: Settings, source: str) -> bool:
 
 
 def _is_closed(layout: Layout, draft: Draft) -> bool:
-    """Whether a draft came to nothing: each of its recordings failed."""
-    return (layout.journals / f"{draft.crate}.jsonl").exists() and not (layout.drafts / draft.crate).exists()
+    """Whether a draft came to nothing: each of its recordings failed. A crate that is lost is made again."""
+    journal = layout.journals / f"{draft.crate}.jsonl"
+    if not journal.exists() or (layout.drafts / draft.crate).exists():
+        return False
+    return not any(outcome.is_kept for outcome in read_journal(journal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +160,12 @@ class Held:
         )  # fmt: skip
 
 
-def held_recordings(layout: Layout, settings: Settings) -> Held:
-    """All that is held, from the tables of the crates."""
+def held_recordings(layout: Layout, settings: Settings, undone: Collection[str] = ()) -> Held:
+    """All that is held, from the tables of the crates; a crate that is `undone` lacks its torrent and is made anew."""
     found: dict[str, list[tuple[str, str, int, bool]]] = {}
     for path, table in all_holdings(layout, settings):
+        if path.stem in undone:
+            continue
         columns = (table[name].to_pylist() for name in ("source", "track_id", "tier", "offer_digest", "evidence_id"))
         for source, track_id, tier, offer, evidence in zip(*columns, strict=True):
             found.setdefault(track_key(source, track_id), []).append(
@@ -151,13 +187,20 @@ class _Process:
     """One worker process and what it is at."""
 
     def __init__(self, root: Path, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tenuto.crates.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        # -P: nothing is imported from the folder one happens to be in. Ctrl-C is for this process: it is blocked in the
+        # worker from its first moment.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tenuto.crates.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.task: Task | None = None
         self.in_hand = ""
-        self._tell(str(root).encode())
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+        self._tell(os.fsencode(root))
+        self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
+        self._listener.start()
 
     def give(self, task: Task) -> None:
         self.task, self.in_hand = task, ""
@@ -165,12 +208,16 @@ class _Process:
 
     def end(self) -> None:
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):  # it died before it had read all of its task
+                self._process.stdin.close()
         try:
             self._process.wait(_LET_GO_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join(_LET_GO_S)
+        if self._process.stdout is not None and not self._listener.is_alive():
+            self._process.stdout.close()
 
     def ended_with(self) -> str:
         code = self._process.wait()
@@ -185,10 +232,13 @@ class _Process:
                 pass  # it has died; its listener says so
 
     def _listen(self, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
-        if self._process.stdout is not None:
-            for line in self._process.stdout:
+        try:
+            for line in self._process.stdout or ():
                 events.put((self, msgspec.json.decode(line, type=Event)))
-        events.put((self, None))
+        except (msgspec.MsgspecError, OSError, ValueError):
+            self._process.kill()  # it died in the middle of a line
+        finally:
+            events.put((self, None))
 
 
 @contextmanager
@@ -197,7 +247,8 @@ def _processes(
 ) -> Iterator[list[_Process]]:
     processes: list[_Process] = []
     try:
-        processes += [_Process(layout.root, events) for _ in range(count)]
+        for _ in range(count):
+            processes.append(_Process(layout.root, events))  # noqa: PERF401 -- each is ended, also where the next cannot start
         yield processes
     finally:
         for process in processes:
@@ -214,13 +265,17 @@ def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress,
         for process in processes:
             process.give(waiting.pop())
         while busy:
-            process, event = events.get()
+            try:
+                process, event = events.get(timeout=_HEARTBEAT_S)
+            except queue.Empty:
+                progress.advance(0)
+                continue
             if event is None:
                 busy -= 1
                 if process.task is not None:
                     again = _after_crash(process, crashed, progress, result)
                     waiting += [again] if again else []
-                    if waiting:
+                    if waiting and not _is_hopeless(result):
                         processes.append(_Process(layout.root, events))
                         processes[-1].give(waiting.pop())
                         busy += 1
@@ -268,11 +323,12 @@ def _after_crash(process: _Process, crashed: dict[str, Counter[str]], progress: 
     counts = crashed.setdefault(task.crate, Counter())
     counts[process.in_hand] += 1
     if not process.in_hand and counts[""] > CRASHES_MAX:
-        result.errors.append((task.crate, f"its process ended with {how}, again and again", 1))
+        said = (f"its process ended with {how}, {counts['']} times, with no recording in hand; if memory was short, run: "
+                "tenuto keep --workers 1")  # fmt: skip
+        result.errors.append((task.crate, said, 1))
         return None
     progress.say(f"{task.crate}: its process ended with {how}; it goes on in a new one")
-    return Task(task.plan, task.crate, task.band, task.access, task.track_rows, task.held, task.is_retry,
-                {key: number for key, number in counts.items() if key})  # fmt: skip
+    return replace(task, crashed={key: number for key, number in counts.items() if key})
 
 
 def _is_hopeless(result: Kept) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import make_folder
+from tenuto.archive.durable import make_folder, sync_folder
 from tenuto.crates import compose, dark
 from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
 from tenuto.crates.reader import CrateFile, read_table
@@ -17,7 +17,7 @@ from tenuto.crates.recording import digests_of
 from tenuto.crates.seal import Item, lay_out, seal, torrent_beside
 from tenuto.crates.tables import RECORDINGS
 from tenuto.model.errors import IntegrityError
-from tenuto.model.ids import track_key
+from tenuto.model.ids import short_digest, track_key
 from tenuto.rights.withdrawals import Withdrawal
 
 BAND = "withdrawn"
@@ -25,29 +25,44 @@ _PART_BYTES = 2**20
 
 
 def move_to_dark(
-    layout: Layout, settings: Settings, path: Path, table: pa.Table, withdrawn: Mapping[str, Withdrawal]
-) -> list[Path]:
-    """Seal the recordings of these rows of a crate in a dark crate each withdrawal; ones that stand already are left."""
+    layout: Layout, settings: Settings, path: Path, table: pa.Table, withdrawn: Mapping[str, Withdrawal], held: set[tuple[str, str]]
+) -> list[Path]:  # fmt: skip
+    """Seal the recordings of these rows of a crate in a dark crate each track; returns the crates that were made.
+
+    `held` are the (track key, SHA-256) that lie in a dark crate already; it is added to. The name of a new crate is public, so
+    nothing of the recording is in it.
+    """
     crate = CrateFile(path)
     by_key: dict[str, list[dict[str, object]]] = {}
     for row in table.to_pylist():
         by_key.setdefault(track_key(row["source"], row["track_id"]), []).append(row)
     made = []
     for key, rows in sorted(by_key.items()):
-        digest = hashlib.sha256("\n".join(sorted(str(row["sha256"]) for row in rows)).encode()).hexdigest()[:8]
-        name = f"{settings.archive.name}-0-{BAND}-{withdrawn[key].seq:04d}-{digest}"
-        target = layout.dark / f"{name}.zip"
-        if not (target.is_file() and torrent_beside(target).is_file()):
-            _seal(layout, settings, crate, pa.Table.from_pylist(rows, RECORDINGS), target, withdrawn[key].on)
-        made.append(target)
+        missing = [row for row in rows if (key, str(row["sha256"])) not in held]
+        digest = short_digest([key, path.stem])
+        target = layout.dark / f"{settings.archive.name}-0-{BAND}-{withdrawn[key].seq:04d}-{digest}.zip"
+        if missing:
+            if not (target.is_file() and torrent_beside(target).is_file()):
+                _seal(layout, settings, crate, pa.Table.from_pylist(missing, RECORDINGS), target, withdrawn[key].on)
+            held |= {(key, str(row["sha256"])) for row in missing}
+            made.append(target)
     return made
 
 
+def clear_workshops(layout: Layout, settings: Settings) -> None:
+    """Remove what a move that was cut off left behind: it may be a recording in clear."""
+    for work in layout.drafts.glob(f"{settings.archive.name}-0-{BAND}-*"):
+        shutil.rmtree(work)
+
+
 def _seal(layout: Layout, settings: Settings, crate: CrateFile, table: pa.Table, target: Path, on: date) -> None:
-    layout.dark.mkdir(mode=0o700, exist_ok=True)
+    if not layout.dark.is_dir():
+        layout.dark.mkdir(mode=0o700)
+        sync_folder(layout.root)
     work = layout.drafts / target.stem
     shutil.rmtree(work, ignore_errors=True)
     make_folder(work)
+    layout.drafts.chmod(0o700)
     work.chmod(0o700)
     items, rows = list[Item](), []
     for number, row in enumerate(table.to_pylist(), 1):

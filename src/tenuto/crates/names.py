@@ -13,7 +13,10 @@ _FORBIDDEN = frozenset('%\\/:*?"<>|')
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that scripts need inside words (zero width non-joiner and joiner)."""
 
-_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE | re.DOTALL)
+_EDGES = ". \u200c\u200d"
+"""What no name begins or ends with; a joiner has nothing to join there."""
+
 _SHORTEST = 8
 """Bytes that a long artist or release keeps at least."""
 
@@ -21,8 +24,9 @@ _SHORTEST = 8
 def component(text: str, max_bytes: int = COMPONENT_MAX_BYTES) -> str:
     """A text as one name of a path: NFC, nothing that a file system refuses or that hides something, never empty."""
     kept = "".join(_character(char) for char in unicodedata.normalize("NFC", text))
-    name = _cut(" ".join(kept.split()).strip(". "), max_bytes).strip(". ") or "_"
-    return _cut(f"_{name}", max_bytes).strip(". ") if _DEVICES.fullmatch(name) else name
+    composed = unicodedata.normalize("NFC", " ".join(kept.split()))  # what stood between a letter and its mark is gone
+    name = _cut(composed.strip(_EDGES), max_bytes).strip(_EDGES) or "_"
+    return _cut(f"_{name}", max_bytes).strip(_EDGES) if _DEVICES.fullmatch(name) else name
 
 
 class Names:
@@ -48,7 +52,8 @@ class Names:
         path, again = f"{AUDIO_FOLDER}/{folder}/{stem}{ending}", 1
         while _key(path) in self._taken:
             again += 1
-            path = f"{AUDIO_FOLDER}/{folder}/{_cut(stem, left - 4).strip('. ')} {again}{ending}"
+            count = f" {again}"
+            path = f"{AUDIO_FOLDER}/{folder}/{_cut(stem, left - len(count)).strip(_EDGES) or '_'}{count}{ending}"
         self._taken.add(_key(path))
         return path
 
@@ -57,7 +62,9 @@ class Names:
 
 
 def _key(path: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
+    """Equal for paths that some file system takes for one (HFS+ also passes over joiners)."""
+    bare = "".join(char for char in path if char not in _JOINERS)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", bare).casefold())
 
 
 def _units(text: str) -> int:

@@ -1,5 +1,6 @@
 """The state of an archive in numbers that add up: edition, newest plan, crates, journals and withdrawals joined (design, law 6)."""
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -8,12 +9,14 @@ import pyarrow as pa
 from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, open_current
-from tenuto.crates.holdings import all_holdings, crate_files
+from tenuto.crates.holdings import Survey, count_of, crate_files, survey
 from tenuto.crates.journal import read_journal
+from tenuto.crates.reader import CrateFile
 from tenuto.crates.supplement import load_supplements
 from tenuto.crates.wanted import load_drafts, load_log
 from tenuto.evidence import finished_harvests, unfinished_harvest
 from tenuto.evidence.harvests import MANIFEST_NAME
+from tenuto.model.ids import track_key
 from tenuto.model.statuses import DARK, FAILED, KEPT, PLANNED, UNPLANNED, WITHDRAWN
 from tenuto.selection.plan import Plan, load_newest, policy_of
 
@@ -25,13 +28,16 @@ _FAILED = pa.schema([("key", pa.string()), ("code", pa.string())])
 _WITHDRAWN = pa.schema([("key", pa.string()), ("reason", pa.string())])
 
 
-def track_statuses(layout: Layout, settings: Settings, edition: Edition, plan: Plan | None) -> pa.Table:
+def track_statuses(
+    layout: Layout, settings: Settings, edition: Edition, plan: Plan | None, looked: Survey | None = None
+) -> pa.Table:
     """Each live track with its one status: key, source, track_id, status, reason, band, tier, crate, sha256, bytes, listens_count.
 
-    `crate`, `sha256` and `bytes` are of the recording that is held; an open crate goes before a dark one.
+    `crate`, `sha256` and `bytes` are of the recording that is held; an open crate goes before a dark one. Of a dark crate that
+    cannot be read here they are null: which tracks it holds is taken from its plan. `looked` is what the crates were found to hold.
     """
     with duckdb.connect(config={"threads": 2}) as con:
-        con.register("held", held_table(layout, settings))
+        con.register("held", held_table(layout, looked or survey(layout, settings)))
         con.register("failed", _failures(layout, plan))
         con.register("withdrawn", _withdrawals(layout))
         if plan is not None:
@@ -56,15 +62,37 @@ def track_statuses(layout: Layout, settings: Settings, edition: Edition, plan: P
             ORDER BY track.track_row""").to_arrow_table()
 
 
-def held_table(layout: Layout, settings: Settings) -> pa.Table:
+def held_table(layout: Layout, looked: Survey) -> pa.Table:
     """What lies in the crates: one row a track and crate."""
     parts = [_HELD.empty_table()]
-    for path, table in all_holdings(layout, settings):
+    for path, table in looked.found:
         count = table.num_rows
         held = table.select(["source", "track_id", "sha256", "tier", "bytes"])
-        held = held.append_column("crate", pa.array([path.stem] * count))
-        parts.append(held.append_column("is_dark", pa.array([path.parent == layout.dark] * count)).select(_HELD.names))
+        held = held.append_column("crate", pa.array([path.stem] * count, pa.string()))
+        is_dark = pa.array([path.parent == layout.dark] * count, pa.bool_())
+        parts.append(held.append_column("is_dark", is_dark).select(_HELD.names))
+    for path in looked.unread:
+        rows = [{"source": source, "track_id": track_id, "crate": path.stem, "is_dark": True}
+                for source, track_id in planned_for(layout, path)]  # fmt: skip
+        parts.append(pa.Table.from_pylist(rows, _HELD))
     return pa.concat_tables(parts)
+
+
+def planned_for(layout: Layout, path: Path) -> list[tuple[str, str]]:
+    """The tracks (source, id) that the plan of a crate put into it, but those that its journal says failed.
+
+    Empty where the plan is gone, or knows the crate not (a crate of what was withdrawn, a supplement).
+    """
+    info = CrateFile(path).info
+    drafts, tracks = (layout.plan(info.get("Tenuto-Plan", "")) / f"{name}.parquet" for name in ("drafts", "tracks"))
+    if not (drafts.is_file() and tracks.is_file()):
+        return []
+    failed = {outcome.key for outcome in read_journal(layout.journals / f"{path.stem}.jsonl") if outcome.code}
+    with duckdb.connect() as con:
+        found: list[tuple[str, str]] = con.execute(
+            f"SELECT source, track_id FROM '{tracks}' JOIN '{drafts}' d USING (draft) WHERE d.crate = ? ORDER BY track_row",
+            [path.stem]).fetchall()  # fmt: skip
+    return [one for one in found if track_key(*one) not in failed]
 
 
 def _failures(layout: Layout, plan: Plan | None) -> pa.Table:
@@ -92,30 +120,35 @@ def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
     edition = open_current(layout) if read_pointer(layout.catalogue / "current") else None
     plan = load_newest(layout)
     is_current = plan is not None and edition is not None and plan.edition == edition.info.edition
+    looked = survey(layout, settings)
     statuses = (
-        counts(track_statuses(layout, settings, edition, plan if is_current else None), "status") if edition else {}
+        counts(track_statuses(layout, settings, edition, plan if is_current else None, looked), "status")
+        if edition
+        else {}
     )
-    held = held_table(layout, settings)
+    held = pa.concat_tables([table.select(["sha256", "bytes"]) for _, table in looked.found] or [_HELD.empty_table()])
+    sizes = dict(zip(held["sha256"].to_pylist(), held["bytes"].to_pylist(), strict=True))
     files = crate_files(layout)
     return {
         "archive": settings.archive.name,
         "tracks": edition.info.tables["track"].rows if edition else 0,
         "tombstones": edition.info.tables["tombstone"].rows if edition else 0,
-        "recordings": len(held["sha256"].unique()),
-        "recordings_bytes": sum(
-            {row["sha256"]: row["bytes"] for row in held.select(["sha256", "bytes"]).to_pylist()}.values()
-        ),
+        "recordings": len(sizes) + sum(count_of(CrateFile(path)) for path in looked.unread),
+        "recordings_bytes": sum(sizes.values()),
         "statuses": statuses,
         "licences": edition.info.licences if edition else {},
         "crates": len(files),
         "crates_dark": sum(path.parent == layout.dark for path in files),
+        "crates_unread": [path.stem for path in looked.unread],
+        "crates_damaged": [path.stem for path in looked.damaged],
         "withdrawn": len(load_log(layout).by_key()),
         "edition": edition.info.edition if edition else None,
         "plan": plan.plan if plan else None,
         "plan_is_current": is_current,
         "sources": _sources(layout, settings, edition),
         "findings": edition.info.findings if edition else {},
-        "next": _next(layout, settings, edition, plan, statuses, is_current=is_current),
+        "next": "tenuto check" if looked.damaged else _next(layout, settings, edition, plan, statuses, looked,
+                                                             is_current=is_current),  # fmt: skip
     }
 
 
@@ -139,8 +172,9 @@ def _sources(layout: Layout, settings: Settings, edition: Edition | None) -> dic
 
 
 def _next(
-    layout: Layout, settings: Settings, edition: Edition | None, plan: Plan | None, statuses: dict[str, int], *,
-          is_current: bool) -> str:  # fmt: skip
+    layout: Layout, settings: Settings, edition: Edition | None, plan: Plan | None, statuses: dict[str, int], looked: Survey, *,
+    is_current: bool,
+) -> str:  # fmt: skip
     """The command that the archive waits for."""
     if not settings.sources:
         return "tenuto source add KIND LOCATION --name NAME [--permission FILE]"
@@ -157,14 +191,22 @@ def _next(
         return "tenuto plan (the settings have changed since the newest plan)"
     if statuses.get(PLANNED):
         return "tenuto keep"
-    is_published = all(_is_published(layout, path.name) for path in layout.crates.glob("*.zip"))
-    return "tenuto harvest, to see what has changed" if is_published else "tenuto publish"
+    return "tenuto harvest, to see what has changed" if _is_published(layout, edition, looked) else "tenuto publish"
 
 
-def _is_published(layout: Layout, name: str) -> bool:
-    """Whether the publication gives out this very file."""
-    given_out = layout.publication / "crates" / name
-    return given_out.is_file() and given_out.samefile(layout.crates / name)
+def _is_published(layout: Layout, edition: Edition, looked: Survey) -> bool:
+    """Whether the publication is of this edition, has all withdrawals, and gives out every crate of recordings as it is now."""
+    given_out = layout.publication / "crates"
+    log = layout.publication / layout.withdrawals.name
+    has_log = not layout.withdrawals.exists() or (
+        log.is_file() and log.read_bytes() == layout.withdrawals.read_bytes()
+    )
+    crates = [path for path, table in looked.found if path.parent == layout.crates and table.num_rows]
+    return (
+        has_log
+        and any(path.name.endswith(f"-{edition.info.edition}.zip") for path in given_out.glob("*-metadata-*.zip"))
+        and all((given_out / path.name).is_file() and (given_out / path.name).samefile(path) for path in crates)
+    )
 
 
 def _is_newer_than_edition(layout: Layout) -> bool:

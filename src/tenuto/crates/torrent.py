@@ -8,7 +8,7 @@ from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, root_of_layer
 from tenuto.model.errors import IntegrityError
 
 CREATED_BY = "tenuto"
-METAINFO_MAX_BYTES = 64 * 2**20
+METAINFO_MAX_BYTES = 16 * 2**20
 """A crate of 128 GiB has 1.7 MB of metainfo; a larger file than this is no crate's."""
 
 _SHA1_BYTES = 20
@@ -60,7 +60,7 @@ def read_metainfo(content: bytes, what: str) -> Metainfo:
     """
     try:
         found = _metainfo(bdecode(content))
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise IntegrityError(f"{what} is no torrent of a crate ({error})") from None
     if found.encode() != content:
         raise IntegrityError(f"{what} holds more or other than a crate's torrent does")
@@ -78,6 +78,7 @@ def _metainfo(values: Any) -> Metainfo:
     count = -(-size // piece)
     _check(len(info[b"pieces"]) == count * _SHA1_BYTES, f"{len(info[b'pieces'])} bytes of pieces for {count} pieces")
     _check(len(root) == HASH_BYTES, "its root is no SHA-256")
+    _check(bool(layer) == (count > 1) and len(values[b"piece layers"]) == (count > 1), "it has layers of something else")
     if count > 1:
         _check(len(layer) == count * HASH_BYTES, f"{len(layer)} bytes of piece layer for {count} pieces")
         _check(root_of_layer(layer, piece) == root, "its piece layer does not lead to its root")

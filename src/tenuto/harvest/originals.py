@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tenuto.archive import Layout, Settings
+from tenuto.harvest.asking import Asker
 from tenuto.harvest.opening import OpenSource, asker_of, check_robots, open_politely
 from tenuto.harvest.pace import slot
-from tenuto.harvest.robots import Rules
+from tenuto.model.answers import OK, Request
 from tenuto.model.errors import RetriableError, SourceDownError, SourceRefusedError, TenutoError
 from tenuto.model.progress import Progress
 from tenuto.sources import GivesOriginals
@@ -59,16 +60,32 @@ class _Sink:
 class Originals:
     """The recordings of one source, opened with `open_originals`."""
 
-    def __init__(self, layout: Layout, settings: Settings, opened: OpenSource, gives: GivesOriginals, rules: Rules,
-                 progress: Progress) -> None:  # fmt: skip
+    def __init__(self, layout: Layout, settings: Settings, opened: OpenSource, gives: GivesOriginals, asker: Asker,
+                 greeting: Request | None, progress: Progress) -> None:  # fmt: skip
         self._slots = layout.pace / "slots"
         self._opened = opened
         self._gives = gives
-        self._rules = rules
+        self._asker = asker
+        self._greeting = greeting
         self._polite = settings.politeness
         self._concurrency = opened.settings.concurrency or settings.politeness.concurrency
         self._progress = progress
         self._chance = random.Random()  # noqa: S311 -- only spreads pauses
+
+    def greet(self) -> None:
+        """Find the login that is taken; raises SourceDownError and SourceRefusedError where there is no getting in."""
+        if self._greeting is None:
+            return
+        try:
+            answer = self._asker.ask(self._greeting, is_demanded=True)
+        except SourceDownError as error:
+            said = str(error).replace("tenuto harvest", "tenuto keep")
+            raise SourceDownError(said) from None
+        if answer.outcome != OK:
+            raise SourceDownError(
+                f"{self._opened.source.place} does not answer the greeting as it should (HTTP {answer.http_status}); "
+                f"look with: tenuto source test {self._opened.name}, then run tenuto keep again"
+            )
 
     def state_of(self, fetch_id: str) -> str:
         """What tells that the source's file has changed; empty where the source cannot tell."""
@@ -81,14 +98,15 @@ class Originals:
         SourceRefusedError where nothing more can be had. `path` may then hold a part.
         """
         request = self._gives.original(fetch_id)
-        self._rules.check(request)
+        self._asker.rules.check(request)
         with slot(self._slots, self._opened.name, self._concurrency):
             for attempt in range(1, self._polite.tries + 1):
                 try:
                     return self._once(fetch_id, path, max_bytes)
                 except RetriableError as error:
                     if attempt == self._polite.tries:
-                        raise RetriableError(self._said(error)) from None
+                        self._probe(error)
+                        raise RetriableError(f"{self._said(error)}; given up after {attempt} tries") from None
                     self._pause(error, attempt)
                 except TenutoError as error:
                     error.args = (self._said(error),)
@@ -103,7 +121,26 @@ class Originals:
         finally:
             sink.close()
         self._gives.check_original(answer, sink.head)
+        if self._gives.state_of(fetch_id) != state:
+            raise RetriableError(f"{fetch_id} changed while it was read")
         return sink.fetched(state)
+
+    def _probe(self, error: RetriableError) -> None:
+        """After a recording that all tries did not bring: raise SourceDownError where the source answers no greeting either.
+
+        What it would have given stays wanted then, instead of being noted as failed, one recording after the other.
+        """
+        if self._greeting is None:
+            return
+        try:
+            is_up = self._asker.ask(self._greeting, is_demanded=True).outcome == OK
+        except SourceDownError:
+            is_up = False
+        if not is_up:
+            raise SourceDownError(
+                f"{self._opened.source.place} cannot be asked now ({self._said(error)}); what was fetched is kept: "
+                "run tenuto keep again to go on"
+            ) from None
 
     def _said(self, error: Exception) -> str:
         return self._opened.redactor.text(str(error))
@@ -130,6 +167,7 @@ def open_originals(layout: Layout, settings: Settings, name: str, progress: Prog
         if not isinstance(gives, GivesOriginals):
             raise SourceRefusedError(f"source {name} ({opened.settings.kind}) gives no recordings")
         asker, _, _ = check_robots(opened, asker_of(opened, settings, progress))
-        if opened.source.robots is not None:
-            asker.ask(next(iter(opened.source.first())), is_demanded=True)  # the greeting finds the login that is taken
-        yield Originals(layout, settings, opened, gives, asker.rules, progress)
+        greeting = next(iter(opened.source.first())) if opened.source.robots is not None else None
+        originals = Originals(layout, settings, opened, gives, asker, greeting, progress)
+        originals.greet()
+        yield originals

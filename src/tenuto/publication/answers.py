@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
@@ -20,19 +20,18 @@ KIND = "evidence"
 _PART_BYTES = 2**20
 
 
-def evidence_crates(layout: Layout, settings: Settings, is_all_open: Mapping[str, bool]) -> list[Path]:
+def evidence_crates(layout: Layout, settings: Settings, open_sources: Collection[str]) -> list[Path]:
     """The crates of the harvests that may be given out, sealed where they are not there yet.
 
     Answers name every track of a source, so a source with a recording that is dark or withdrawn gives none:
-    `is_all_open` says which have none (law 5: unknown is dark).
+    `open_sources` are those that have none (law 5: unknown is dark). The newest permission must allow it, and the harvest's own.
     """
-    return [
-        _crate(layout, settings, harvest)
-        for source in sorted(settings.sources)
-        if is_all_open.get(source, False)
-        for harvest in finished_harvests(layout.harvests(source))
-        if _is_permitted(layout, harvest)
-    ]
+    found = []
+    for source in sorted(set(settings.sources) & set(open_sources)):
+        harvests = finished_harvests(layout.harvests(source))
+        if harvests and _is_permitted(layout, harvests[-1]):
+            found += [_crate(layout, settings, one) for one in harvests if _is_permitted(layout, one)]
+    return found
 
 
 def _crate(layout: Layout, settings: Settings, harvest: HarvestManifest) -> Path:

@@ -43,7 +43,7 @@ def public_status(status: pa.Table, given_out: Collection[str]) -> pa.Table:
 
 def locations(crates: Sequence[OpenCrate]) -> dict[str, list[Location]]:
     """Where each recording lies, by track key and by SHA-256."""
-    found: dict[str, list[Location]] = {}
+    found: dict[str, dict[Location, None]] = {}
     for crate in crates:
         names = ("source", "track_id", "path", "offset", "bytes", "sha256")
         for source, track_id, path, offset, size, sha256 in zip(
@@ -51,9 +51,8 @@ def locations(crates: Sequence[OpenCrate]) -> dict[str, list[Location]]:
         ):
             place = Location(crate=crate.file.crate, path=path, offset=offset, bytes=size, sha256=sha256)
             for key in (track_key(source, track_id), sha256):
-                if place not in (there := found.setdefault(key, [])):
-                    there.append(place)
-    return found
+                found.setdefault(key, {})[place] = None
+    return {key: list(places) for key, places in found.items()}
 
 
 def feed(

@@ -2,15 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 import pyarrow as pa
 
-from tenuto.archive import Layout, Settings, write_durably
+from tenuto.archive import write_durably
 from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
-from tenuto.crates.holdings import holdings_of
 from tenuto.crates.merkle import HASH_BYTES, root_of
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.revise import closing_leaves
@@ -31,24 +31,32 @@ class OpenCrate:
     recordings: pa.Table
 
 
-def open_crate(layout: Layout, settings: Settings, path: Path) -> OpenCrate:
-    """A crate of the archive with its torrent; raises IntegrityError where the two do not fit."""
+def open_crate(path: Path, recordings: pa.Table) -> OpenCrate:
+    """A crate of the archive with its torrent and what it holds; raises IntegrityError where they do not fit."""
     file, torrent = CrateFile(path), torrent_beside(path)
+    if file.crate != path.stem:
+        raise IntegrityError(f"{path} is crate {file.crate} under another name; give it its own name back")
     if not torrent.is_file():
-        raise IntegrityError(f"crate {file.crate} has no torrent beside it ({torrent}); run: tenuto check {file.crate}")
+        raise IntegrityError(
+            f"crate {file.crate} has no torrent beside it ({torrent}); run: tenuto keep, which finishes a crate that was "
+            f"cut off while it was sealed, or tenuto check {file.crate}"
+        )
     metainfo = read_metainfo(torrent.read_bytes(), str(torrent))
     if metainfo.name != path.name or metainfo.length != file.size:
         raise IntegrityError(f"crate {file.crate} is not what its torrent says; run: tenuto check {file.crate}")
-    return OpenCrate(file, metainfo, holdings_of(layout, settings, path))
+    return OpenCrate(file, metainfo, recordings)
 
 
-def give_out(root: Path, crate: OpenCrate) -> IndexCrate:
-    """Put a crate's file, torrent and layers into the web root; what is there already stays."""
+def give_out(root: Path, crate: OpenCrate, before: Mapping[str, IndexCrate]) -> IndexCrate:
+    """Put a crate's file, torrent and layers into the web root; what is there already stays.
+
+    `before` are the crates of the signed index that is published. Raises IntegrityError where the crate is damaged.
+    """
     file, metainfo = crate.file, crate.metainfo
     leaves = file.leaves
     torrent = write_once(root, f"torrents/{file.crate}.r{file.revision}.torrent", metainfo.encode())
     address = f"layers/{file.crate}.r{file.revision}.layers"
-    layers = _known_ref(root, address, metainfo) or write_once(root, address, _layers(file, metainfo))
+    layers = _known_ref(root, address, metainfo, before.get(file.crate)) or write_once(root, address, _layers(file, metainfo))
     _link(file.path, root / "crates" / file.path.name)
     return IndexCrate(
         crate=file.crate, kind=cast("Kind", file.kind), band=file.band, revision=file.revision,
@@ -70,13 +78,13 @@ def _layers(file: CrateFile, metainfo: Metainfo) -> bytes:
     return metainfo.layer + closing
 
 
-def _known_ref(root: Path, address: str, metainfo: Metainfo) -> FileRef | None:
-    """A layers file that was written before: it begins with the layer, and its name is of this revision."""
+def _known_ref(root: Path, address: str, metainfo: Metainfo, before: IndexCrate | None) -> FileRef | None:
+    """A layers file that stands as the signed index has it, for this very crate: its leaves need not be read again."""
     path = root / address
-    if not path.is_file():
+    if before is None or before.infohash_v2 != metainfo.infohash_v2 or not path.is_file():
         return None
-    content = path.read_bytes()
-    return _ref(address, content) if content.startswith(metainfo.layer) else None
+    found = _ref(address, path.read_bytes())
+    return found if found == before.layers else None
 
 
 def write_once(root: Path, address: str, content: bytes) -> FileRef:

@@ -1,7 +1,7 @@
 """Crates of metadata: an edition as it may be given out, without any path of a source, sealed like recordings are."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,23 +59,26 @@ def metadata_crate(layout: Layout, settings: Settings, edition: Edition) -> Path
 
 
 def _tables(edition: Edition) -> Sequence[Item]:
-    reads_files = {name for name, source in edition.info.sources.items() if source.kind in READS_FILES}
+    speaking = {name for name, source in edition.info.sources.items() if source.kind not in READS_FILES}
     tables = ((name, pq.read_table(edition.table(name))) for name in _GIVEN_OUT)
-    return [item(f"{compose.CATALOGUE_FOLDER}/{name}.parquet", encode_table(public_table(name, table, reads_files)))
+    return [item(f"{compose.CATALOGUE_FOLDER}/{name}.parquet", encode_table(public_table(name, table, speaking)))
             for name, table in tables]  # fmt: skip
 
 
-def public_table(name: str, table: pa.Table, reads_files: set[str]) -> pa.Table:
-    """A table of an edition as it may be given out: no path of a source; ids that are paths are their digest."""
+def public_table(name: str, table: pa.Table, speaking: Collection[str]) -> pa.Table:
+    """A table of an edition as it may be given out: no path of a source.
+
+    Ids stay of the sources that are `speaking`, those whose ids are no paths; of all others they become their digest.
+    """
     for column in _PATHS:
         if name == "offer" and column in table.column_names:
             place = table.column_names.index(column)
             table = table.set_column(place, table.schema.field(column), pa.nulls(table.num_rows, pa.string()))
-    if name in _IDS and reads_files:
+    if name in _IDS:
         place = table.column_names.index(_IDS[name])
         pairs = zip(table["source"].to_pylist(), table[_IDS[name]].to_pylist(), strict=True)
         opaque = [
-            f"{OPAQUE}{track_key(source, own)}" if source in reads_files and own else own for source, own in pairs
+            f"{OPAQUE}{track_key(source, own)}" if own and source not in speaking else own for source, own in pairs
         ]
         table = table.set_column(place, table.schema.field(_IDS[name]), pa.array(opaque, pa.string()))
     return table

@@ -118,7 +118,7 @@ def _licences(licences: Mapping[str, int]) -> str:
         f'<tr><th scope="row">{html.escape(name) or "not stated"}</th><td class="figure">{count:,}</td></tr>'
         for name, count in _most_first(licences)
     )
-    head = '<tr><th scope="col">Licence</th><th scope="col" class="figure">Recordings</th></tr>'
+    head = '<tr><th scope="col">Licence</th><th scope="col" class="figure">Tracks</th></tr>'
     foot = f'<tr><th scope="row">Total</th><td class="figure">{sum(licences.values()):,}</td></tr>'
     return f"<table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n<tfoot>{foot}</tfoot>\n</table>"
 

@@ -97,18 +97,20 @@ class Folder:
     def download(self, request: Request, sink: Callable[[bytes], None], max_bytes: int) -> Answer:
         """Read the file; SkipRecordError where it is gone, unreadable or larger than `max_bytes`."""
         path = request.key.partition("/")[2]
+        size = 0
         try:
-            with self._open(path) as file:
-                size = 0
-                while part := file.read(_PART_BYTES):
-                    size += len(part)
-                    if size > max_bytes:
-                        raise SkipRecordError(
-                            f"it has more than {max_bytes:,} bytes; it was cut off there", is_gone=False
-                        )
-                    sink(part)
+            file = self._open(path)
         except OSError as error:
+            self._check_mounted()
             raise _cannot_read(path, error) from None
+        with file:
+            while part := _read(file, path):
+                size += len(part)
+                if size > max_bytes:
+                    raise SkipRecordError(
+                        f"{path} has more than {max_bytes:,} bytes; it was cut off there", is_gone=False
+                    )
+                sink(part)
         return Answer(request, b"", "", datetime.now(UTC))
 
     def check_original(self, answer: Answer, head: bytes) -> None:
@@ -122,6 +124,16 @@ class Folder:
             return ""
         return f"{found.st_size} {found.st_mtime_ns}"
 
+    def _check_mounted(self) -> None:
+        """Raise SourceRefusedError where all is gone: a disk that was taken away is no reason to call its files gone."""
+        try:
+            with os.scandir(self._root) as entries:
+                is_there = next(entries, None) is not None
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise SourceRefusedError(f"folder {self._root} is empty or gone; mount it again, then run the same again")
+
     def _open(self, path: str) -> BinaryIO:
         """A file of the folder: no link, and nothing that never ends."""
         handle = os.open(self._root / os.fsdecode(paths.decode(path)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -131,8 +143,14 @@ class Folder:
         return os.fdopen(handle, "rb")
 
 
-def _cannot_read(path: str, error: OSError) -> Exception:
-    """What a file that cannot be read means; a disk of ours that is full is another matter."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return error
+def _read(file: BinaryIO, path: str) -> bytes:
+    """The next part; what the sink has to say of our own disk is not caught here."""
+    try:
+        return file.read(_PART_BYTES)
+    except OSError as error:
+        raise _cannot_read(path, error) from None
+
+
+def _cannot_read(path: str, error: OSError) -> SkipRecordError:
+    """What a file that cannot be read means."""
     return SkipRecordError(f"{path} cannot be read: {error.strerror}", is_gone=isinstance(error, FileNotFoundError))
