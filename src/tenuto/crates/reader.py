@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +25,15 @@ SEALED_RECORDINGS_NAME = "data/tables/recordings.age"
 SEALED_CATALOGUE_NAME = "data/tables/catalogue.age"
 
 _DIRECTORY_MAX_BYTES = 256 * 2**20
+_ENDS_BYTES = 56 + 20 + 22
+"""ZIP64 end record, its locator, end record (APPNOTE 4.3.14-4.3.16)."""
+
 _DESCRIBING_MAX_BYTES = 512 * 2**20
 """20,000 recordings describe themselves in some 20 MB; more than this is an attack."""
+
+
+_ROWS_MAX = 2_000_000
+_UNPACKED_MAX_BYTES = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +131,18 @@ class CrateFile:
 
 
 def read_table(content: bytes, what: str) -> pa.Table:
-    """A Parquet table from bytes; raises IntegrityError where they are none."""
+    """A Parquet table from bytes; raises IntegrityError where they are none, or would unpack to more than a crate's."""
     try:
+        _check_size(pq.ParquetFile(pa.BufferReader(content)).metadata)
         return pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise IntegrityError(f"{what} is no Parquet table ({error})") from None
+
+
+def _check_size(about: pq.FileMetaData) -> None:
+    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    if about.num_rows > _ROWS_MAX or unpacked > _UNPACKED_MAX_BYTES:
+        raise ValueError(f"{about.num_rows:,} rows of {unpacked:,} bytes are more than a crate's table has")
 
 
 def parse_withdrawn(content: bytes, what: str) -> list[Withdrawn]:
@@ -142,9 +156,10 @@ def parse_withdrawn(content: bytes, what: str) -> list[Withdrawn]:
 
 def _entries(path: Path) -> Iterator[Entry]:
     """The entries by the central directory, in the order of the file."""
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        if path.stat().st_size - archive.start_dir > _DIRECTORY_MAX_BYTES:
+    with path.open("rb") as file:
+        if _directory_bytes(file) > _DIRECTORY_MAX_BYTES:
             raise ValueError("its central directory is larger than any crate's")
+        archive = zipfile.ZipFile(file)
         for info in sorted(archive.infolist(), key=lambda one: one.header_offset):
             if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 0x9:
                 raise ValueError(f"{info.filename} is packed or encrypted, or has no sizes in its header")
@@ -154,6 +169,18 @@ def _entries(path: Path) -> Iterator[Entry]:
             name, extra = struct.unpack("<HH", head[26:30])
             offset = info.header_offset + LOCAL_BYTES + name + extra
             yield Entry(info.filename, info.header_offset, offset, info.file_size, info.CRC)
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """How long the central directory says it is (crates have no comment, so the end record is where it must be)."""
+    size = file.seek(0, os.SEEK_END)
+    tail = os.pread(file.fileno(), _ENDS_BYTES, max(0, size - _ENDS_BYTES))
+    if tail[-22:-18] != b"PK\x05\x06":
+        raise ValueError("it does not end as a ZIP archive without comment does")
+    said: int = struct.unpack("<I", tail[-10:-6])[0]
+    if said == 0xFFFFFFFF and tail[-98:-94] == b"PK\x06\x06":  # noqa: PLR2004 -- the ZIP64 record holds it
+        said = struct.unpack("<Q", tail[-58:-50])[0]
+    return said
 
 
 def _is_safe(name: str) -> bool:
