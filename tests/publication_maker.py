@@ -110,7 +110,8 @@ def make_publication(root: Path) -> Publication:
     key = Ed25519PrivateKey.generate()
     index = Index(
         format="tenuto-index-1", archive="testing", contact="tests@archive.invalid", territory="worldwide", sequence=7,
-        published_at="2026-11-20T12:00:00Z", signing_public="0" * 64, edition="2026-11-20-0123abcd", tracks=12,
+        published_at="2026-11-20T12:00:00Z", signing_public="0" * 64, edition="2026-11-20-0123abcd", sources=("shelf", "radio"),
+        tracks=12,
         statuses={"kept": 10, "dark": 2}, crates=crates,
         dark=(DarkCrate(crate="crate-d", band="dark", recordings=2, bytes=99),),
         shards=write_shards(root, entries), status=status, feed=feed, withdrawals=WithdrawalsRef(**none.model_dump(), entries=0),

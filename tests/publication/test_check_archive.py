@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from harvesting import verb
 from keep_maker import contents, keep, shelf
-from tenuto.archive import Layout
+from tenuto.archive import Layout, load_settings
+from tenuto.crates.holdings import all_holdings
+from tenuto.model.ids import track_key
+from tenuto.rights.withdrawals import Log
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +132,6 @@ def test_withdrawal_log_that_was_changed_is_found(layout, capsys):
 
 
 def test_withdrawal_pending_where_the_log_is_ahead_of_the_crates(layout, capsys):
-    from datetime import date
-
-    from tenuto.archive import load_settings
-    from tenuto.crates.holdings import all_holdings
-    from tenuto.model.ids import track_key
-    from tenuto.rights.withdrawals import Log
-
     _, table = next(iter(all_holdings(layout, load_settings(layout.settings))))
     key = track_key(table["source"][0].as_py(), table["track_id"][0].as_py())
     log = Log().with_one_more(key=key, reason="law", on=date(2026, 1, 2), is_destroyed=False, crates=[])

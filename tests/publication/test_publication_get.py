@@ -222,11 +222,21 @@ def test_an_index_and_a_signature_that_meet_in_between_are_read_again(made: Publ
 # -- what is asked for
 
 
-@pytest.mark.parametrize("what", ["", "abc", "ab" * 31, "ab" * 33, ":x", "radio:", "Radio:x", "../x:y"])
-def test_what_names_no_recording_is_refused_before_anything_is_asked(whole: Publication, out: Path, what: str) -> None:
-    with visiting(whole.root) as (site, place), pytest.raises(UsageError, match="SOURCE:TRACK_ID"):
-        taken_from(place, what, out)
-    assert site.log == []
+def test_nothing_at_all_names_no_recording(whole: Publication, out: Path) -> None:
+    with pytest.raises(UsageError, match="SOURCE:TRACK_ID"):
+        taken_from(FolderPlace(whole.root), "", out)
+
+
+@pytest.mark.parametrize("what", ["abc", "ab" * 31, "ab" * 33, ":x", "radio:", "Radio:x", "../x:y"])
+def test_what_is_no_tracks_id_leaves_nothing_behind(whole: Publication, out: Path, what: str) -> None:
+    with pytest.raises(SkipRecordError, match="not in the publication"):
+        taken_from(FolderPlace(whole.root), what, out)
+    assert list(out.iterdir()) == []
+
+
+def test_a_tracks_own_id_is_enough_where_a_source_of_the_index_has_it(whole: Publication, out: Path) -> None:
+    alone = taken_from(FolderPlace(whole.root), "id:tiny", out)
+    assert alone.recording == taken_from(FolderPlace(whole.root), "radio:id:tiny", out).recording
 
 
 @pytest.mark.parametrize("what", ["radio:nobody", "0" * 64, "f" * 64])

@@ -38,7 +38,7 @@ def get(
     Parameters
     ----------
     what
-        The recording's SHA-256 (64 hexadecimal digits), or SOURCE:TRACK_ID.
+        The recording's SHA-256 (64 hexadecimal digits), SOURCE:TRACK_ID, or a track's id alone.
 
     """
     from tenuto.cli.progress import TerminalProgress

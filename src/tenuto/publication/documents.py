@@ -178,6 +178,7 @@ class Index(_Strict):
     published_at: Moment
     signing_public: Hex64
     edition: str
+    sources: tuple[Archive, ...]
     tracks: Count
     statuses: dict[str, Count]
     crates: tuple[IndexCrate, ...]

@@ -115,12 +115,13 @@ def take(
     `pinned` and `known_sequence` are as `read_index` has them; `on_index` is told of an index that passed. Raises UsageError
     (a file is in the way), SourceError (there is no such recording, or no answer) or IntegrityError; then nothing is written.
     """
-    wanted, counted = parse_wanted(what), _Counted(place)
+    counted = _Counted(place)
     with counted.of("index"):
         index = read_index(place, pinned, known_sequence)
     on_index(index)
     with counted.of("shard"):
-        locations = find(place, index, wanted)
+        found = (find(place, index, wanted) for wanted in parse_wanted(what, index.sources))
+        locations: tuple[Location, ...] = next(filter(None, found), ())
     if not locations:
         raise SkipRecordError(
             f"{what} is not in the publication of {index.archive} (index number {index.sequence}): it never was, is kept "

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tenuto.model.errors import IntegrityError, UsageError
@@ -38,17 +39,21 @@ class Wanted:
     is_sha256: bool
 
 
-def parse_wanted(what: str) -> Wanted:
-    """What the operator asks for: the SHA-256 of a recording, or `SOURCE:TRACK_ID`; raises UsageError for anything else."""
+def parse_wanted(what: str, sources: Sequence[str]) -> list[Wanted]:
+    """What the operator may mean, the likeliest first: the SHA-256 of a recording, `SOURCE:TRACK_ID`, or the id that a track
+    has in one of the `sources`; raises UsageError where it can be none of them.
+    """
     if _SHA256.fullmatch(what):
-        return Wanted(what, what.lower(), is_sha256=True)
+        return [Wanted(what, what.lower(), is_sha256=True)]
     source, colon, track_id = what.partition(":")
-    if colon and track_id and SOURCE_NAME.fullmatch(source):
-        return Wanted(what, track_key(source, track_id), is_sha256=False)
-    raise UsageError(
-        f"{what!r} names no recording; give its SHA-256 (64 hexadecimal digits) or SOURCE:TRACK_ID, "
-        "the name of a source and its own id of the track"
-    )
+    tracks = [(source, track_id)] if colon and track_id and SOURCE_NAME.fullmatch(source) else []
+    tracks += [(name, what) for name in sources] if what else []
+    if not tracks:
+        raise UsageError(
+            f"{what!r} names no recording; give its SHA-256 (64 hexadecimal digits) or SOURCE:TRACK_ID, "
+            "the name of a source and its own id of the track"
+        )
+    return [Wanted(what, track_key(*track), is_sha256=False) for track in tracks]
 
 
 def read_index(place: Place, pinned: str | None, known_sequence: int) -> Index:
