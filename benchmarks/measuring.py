@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PEAK = """
-import pathlib, resource, runpy, sys
+import pathlib, runpy, sys
 sys.argv = sys.argv[1:]
 sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
+    status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's, where that is larger
+    print("peak", int(status.partition("VmHWM:")[2].split()[0]) * 1024, file=sys.stderr)
 """
 
 

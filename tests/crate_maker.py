@@ -1,13 +1,16 @@
 """Small crates as sealing makes them, their torrents beside them, and a revision made by hand from docs/format.md."""
 
 import json
+import os
 import random
+import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +23,7 @@ from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import Item, closing_files, item, lay_out, seal, tail_of, torrent_beside
 from tenuto.crates.tables import RECORDINGS, encode_table
 from tenuto.crates.torrent import Metainfo
+from tenuto.crates.verify import verify_crate
 
 CRATE = "testing-1-core-0001-0a1b2c3d"
 ODD_SIZES = (20_001, 3)
@@ -161,3 +165,20 @@ def rewrite_directory(path: Path, change: Callable[[list[zipform.Entry]], list[z
 def root_by_leaves(content: bytes) -> bytes:
     """The pieces root of bytes."""
     return root_of(leaves_of(content), piece_length(len(content)))
+
+
+def flip_all(path: Path, first: int, step: int) -> tuple[int, list[int]]:
+    """Flip a bit of every `step`-th byte of a copy, one after the other: how many were tried, and which `verify_crate` missed."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        copy = Path(shutil.copy(path, folder))
+        shutil.copy(torrent_beside(path), folder)
+        whole, unfound = path.read_bytes(), []
+        places = range(first, len(whole), step)
+        with copy.open("r+b", buffering=0) as file:
+            for at in places:
+                os.pwrite(file.fileno(), bytes([whole[at] ^ (1 << at % 8)]), at)
+                if not verify_crate(copy).findings:
+                    unfound.append(at)
+                os.pwrite(file.fileno(), whole[at : at + 1], at)
+    return len(places), unfound

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from lying_server import Asked, LyingServer, Trick
 from tenuto.archive import Layout, load_settings
 from tenuto.crates.holdings import all_holdings, crate_files
 from tenuto.crates.journal import Outcome, read_journal
+from tenuto.crates.status import archive_status
 
 RATE_HZ = 22_050
 GRANT = """\
@@ -175,8 +177,6 @@ def unpacked(path: Path, folder: Path) -> dict[str, bytes]:
 
 
 def statuses(layout: Layout) -> dict[str, int]:
-    from tenuto.crates.status import archive_status
-
     found: dict[str, int] = archive_status(layout, load_settings(layout.settings))["statuses"]
     return found
 
@@ -212,9 +212,9 @@ class Shop(LyingServer):
         refused = self._refusal(asked.query)
         content = self.sounds.get(asked.query.get("id", ""))
         if refused is not None or content is None:
-            import json
-
-            handler.reply(asked, json.dumps({"subsonic-response": self.document(asked)}).encode(), 200, "application/json")
+            handler.reply(
+                asked, json.dumps({"subsonic-response": self.document(asked)}).encode(), 200, "application/json"
+            )
         else:
             handler.reply(asked, content, 200, self.songs[asked.query["id"]]["contentType"])
 
@@ -242,7 +242,9 @@ def cut(content: bytes, at: int) -> Trick:
 
     def trick(handler: Any, asked: Asked) -> None:
         handler.close_connection = True
-        handler.wfile.write(f"HTTP/1.1 200 OK\r\nContent-Type: audio/flac\r\nContent-Length: {len(content)}\r\n\r\n".encode())
+        handler.wfile.write(
+            f"HTTP/1.1 200 OK\r\nContent-Type: audio/flac\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+        )
         handler.wfile.write(content[:at])
         handler.wfile.flush()
 

@@ -1,7 +1,6 @@
 """Keeping what a folder holds: the originals' own bytes, once."""
 
 import hashlib
-import os
 import shutil
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from keep_maker import (
     GRANT,
     NAME,
+    Shop,
     bands,
     contents,
     crates,
@@ -23,11 +23,14 @@ from keep_maker import (
     rows,
     set_in,
     shelf,
+    sound,
     statuses,
+    store,
     table_of,
 )
-from support import tenuto_json
+from support import tenuto, tenuto_json
 from tenuto.archive import load_settings
+from tenuto.crates import supplement
 from tenuto.crates.holdings import crate_files
 
 
@@ -111,13 +114,12 @@ def test_nothing_is_read_again_that_a_stopped_draft_has(tmp_path):
 
 def _stop_before_sealing(layout):
     """Keep until all is fetched and the crate cannot be written; returns what lets it be."""
-    crate = table_of(layout, "drafts")[0]["crate"]
-    layout.crates.mkdir(exist_ok=True)
-    block = layout.crates / f"{crate}.zip"
-    block.mkdir()
-    (block / "x").touch()
+    place = layout.dark if table_of(layout, "drafts")[0]["access"] == "dark" else layout.crates
+    if place.exists():
+        place.rmdir()
+    place.touch()  # no folder: no crate can be written
     keep(layout, code=1)
-    return lambda: shutil.rmtree(block)
+    return place.unlink
 
 
 def test_two_drafts_with_two_workers_and_one_worker_give_the_same_crates(tmp_path):
@@ -173,8 +175,6 @@ def test_opus_tier_derives_from_the_original_and_gives_the_same_crate_twice(tmp_
 
 
 def test_what_a_source_calls_lossless_and_is_not_stays_as_it_is(tmp_path):
-    from keep_maker import Shop, sound, store
-
     with Shop(1, 1) as server:
         (song,) = server.songs.values()
         server.sounds[song["id"]] = lossy = sound(1, 30.0, "mp3")
@@ -259,8 +259,6 @@ def test_retry_of_what_still_fails_counts_it_once_and_makes_nothing(tmp_path):
 
 
 def test_supplements_that_a_killed_run_left_half_made_are_finished(tmp_path, monkeypatch):
-    from tenuto.crates import supplement
-
     layout = shelf(tmp_path)
     file = tmp_path / "music/0/0.flac"
     content = file.read_bytes()
@@ -269,8 +267,7 @@ def test_supplements_that_a_killed_run_left_half_made_are_finished(tmp_path, mon
     file.write_bytes(content)
     with monkeypatch.context() as patched:
         patched.setattr(supplement, "_forget_failures", _die)
-        with pytest.raises(SystemError):
-            keep(layout, "--retry-failed")
+        keep(layout, "--retry-failed", code=1)
     keep(layout, "--retry-failed")
     assert kept(layout) == contents(tmp_path / "music")
     assert len(crate_files(layout)) == 2
@@ -281,14 +278,36 @@ def _die(*_):
     raise SystemError
 
 
-def test_crate_without_its_torrent_is_made_again(tmp_path):
+def test_torrent_that_is_lost_is_made_from_the_crate_without_asking_the_source(tmp_path):
     layout = shelf(tmp_path)
     keep(layout)
     before = crates(layout)
     (path,) = crate_files(layout)
     path.with_suffix(".torrent").unlink()
+    shutil.rmtree(tmp_path / "music")
     keep(layout)
     assert crates(layout) == before
+
+
+@pytest.mark.parametrize("permission", [GRANT, None])
+def test_crate_whose_process_was_killed_before_its_torrent_was_written_is_sealed_again(tmp_path, permission):
+    layout = shelf(tmp_path, permission=permission)
+    blocker = _stop_before_sealing(layout)
+    (draft,) = layout.drafts.iterdir()
+    shutil.copytree(draft, tmp_path / "copy")
+    blocker()
+    keep(layout)
+    (path,) = crate_files(layout)
+    path.with_suffix(".torrent").unlink()
+    (layout.journals / f"{path.stem}.jsonl").unlink()
+    (layout.holdings / f"{path.stem}.parquet").unlink()
+    shutil.move(tmp_path / "copy", draft)
+    shutil.rmtree(tmp_path / "music")
+    (tmp_path / "music").mkdir()
+    keep(layout)
+    assert path.with_suffix(".torrent").exists()
+    assert len(rows(layout)) == 5
+    assert list(layout.drafts.iterdir()) == []
 
 
 def test_crate_that_is_lost_is_made_again(tmp_path):
@@ -323,7 +342,7 @@ def test_draft_left_beside_its_crate_is_closed_and_its_failures_are_tried_again(
 
 def test_draft_of_an_older_plan_is_removed(tmp_path):
     layout = shelf(tmp_path)
-    _stop_before_sealing(layout)
+    _stop_before_sealing(layout)()
     assert len(list(layout.drafts.iterdir())) == 1
     put(tmp_path / "music/0/new.flac", 77, title="Neu")
     replan(layout)
@@ -341,8 +360,6 @@ def test_file_damaged_on_our_disk_between_fetching_and_sealing_is_fetched_again(
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
     blocker()
-    from support import tenuto
-
     done = tenuto("keep", "--archive", layout.root)
     assert "it is fetched again" in done.stderr
     assert kept(layout) == contents(tmp_path / "music")
@@ -361,7 +378,10 @@ def test_folder_that_is_no_longer_mounted_loses_no_recording(tmp_path):
 
 
 def test_empty_band_makes_no_draft(tmp_path):
-    levels = [{"name": "known", "popularity_min": 50, "listens_min": 100, "tier": "original"}, {"name": "rest", "tier": "original"}]
+    levels = [
+        {"name": "known", "popularity_min": 50, "listens_min": 100, "tier": "original"},
+        {"name": "rest", "tier": "original"},
+    ]
     layout = shelf(tmp_path, settings={"selection": {"bands": levels}})
     keep(layout)
     assert kept(layout) == contents(tmp_path / "music")
@@ -400,7 +420,7 @@ def test_link_in_place_of_a_file_is_not_followed(tmp_path):
     layout = shelf(tmp_path)
     (tmp_path / "secret.flac").write_bytes((tmp_path / "music/0/0.flac").read_bytes())
     (tmp_path / "music/0/0.flac").unlink()
-    os.symlink(tmp_path / "secret.flac", tmp_path / "music/0/0.flac")
+    (tmp_path / "music/0/0.flac").symlink_to(tmp_path / "secret.flac")
     keep(layout, code=9)
     assert set(failures(layout)) == {"recording-unavailable"}
 

@@ -122,7 +122,7 @@ def _songs() -> tuple[str, str]:
     import duckdb  # noqa: PLC0415 -- there once the environment is made
 
     held = DEMO / "archive" / "state" / "holdings" / "*.parquet"
-    rows = duckdb.sql(f"""
+    rows = duckdb.execute(f"""
         SELECT source || ':' || track_id FROM read_parquet('{held}') WHERE sealed_bytes IS NULL
         ORDER BY title, track_id""").fetchall()
     if len(rows) < 2:  # noqa: PLR2004 -- one to take, one to take back

@@ -1,5 +1,6 @@
 """`tenuto publish`."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -10,22 +11,36 @@ from tenuto.cli.tables import line
 def publish(*, archive: Archive = HERE, json: Json = False) -> int:
     """Make the publication: a static web root with everything that may be given out, signed. What stands there stays."""
     from tenuto.cli.progress import TerminalProgress
-    from tenuto.model.errors import RightsError
-    from tenuto.publication.publish import publish as publish_archive
-    from tenuto.publication.withdraw import settle
+    from tenuto.publication.withdraw import carry_out
 
     with working(archive, "publish") as (layout, settings), TerminalProgress() as progress:
-        settle(layout, settings, progress)
-        done = publish_archive(layout, settings, progress)
-    for crate, refused in done.withheld.items():
-        first = refused[0]
-        print(f"tenuto: crate {crate} is not given out: {len(refused)} of its tracks may not be, {first.source}:{first.track_id} "
-              f"for one ({first.reason}); take it back with: tenuto withdraw {first.source}:{first.track_id} "
-              "--reason permission-ended", file=sys.stderr)  # fmt: skip
+        settled, done = carry_out(layout, settings, progress)
+    code = tell_left_out(done)
     if json:
         print_json(document(done))
     else:
         _render(done, layout.publication)
+    for fault in settled.faults.values():
+        raise fault
+    return code
+
+
+def tell_left_out(done: Any) -> int:
+    """Say which crates are not in the publication, why, and what to do; returns the exit code."""
+    from tenuto.model.errors import IntegrityError, RightsError
+
+    for crate, refused in done.withheld.items():
+        first = next((one for one in refused if not one.is_withdrawn), refused[0])
+        track = f"{first.source}:{first.track_id}"
+        next_ = f"tenuto withdraw {shlex.quote(track)} --reason permission-ended"
+        if first.is_withdrawn:
+            next_ = "tenuto publish, once what is said below is mended"
+        print(f"tenuto: crate {crate} is not given out: {len(refused)} of its tracks may not be, {track} for one "
+              f"({first.reason}); run: {next_}", file=sys.stderr)  # fmt: skip
+    for said in done.damaged.values():
+        print(f"tenuto: left out: {said}", file=sys.stderr)
+    if done.damaged:
+        return IntegrityError.exit_code
     return RightsError.exit_code if done.withheld else 0
 
 
@@ -44,6 +59,7 @@ def document(done: Any) -> dict[str, Any]:
         "shards": len(index.shards.sha256),
         "withdrawals": index.withdrawals.entries,
         "withheld": {crate: len(refused) for crate, refused in done.withheld.items()},
+        "damaged": sorted(done.damaged),
     }
 
 

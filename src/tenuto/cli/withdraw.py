@@ -20,7 +20,7 @@ def withdraw(
     ] = False,
     archive: Archive = HERE,
     json: Json = False,
-) -> None:
+) -> int:
     """Take a recording back: it leaves the publication at once, and every crate; the rest stays as it was and can be proven.
 
     Parameters
@@ -30,16 +30,19 @@ def withdraw(
 
     """
     from tenuto.cli.progress import TerminalProgress
+    from tenuto.cli.publish import tell_left_out
     from tenuto.publication.withdraw import withdraw as withdraw_track
 
     with working(archive, "withdraw") as (layout, settings), TerminalProgress() as progress:
         done = withdraw_track(layout, settings, what, reason, progress, is_destroyed=destroy)
+    code = tell_left_out(done.published) if done.published is not None else 0
     if json:
         print_json({"tracks": [f"{source}:{track_id}" for source, track_id in done.tracks], "revised": sorted(set(done.revised)),
                     "kept_in": sorted(set(done.kept_in)), "was_withdrawn": done.was_withdrawn,
                     "sequence": done.published.index.sequence if done.published else None})  # fmt: skip
     else:
         _render(done)
+    return code
 
 
 def _render(done: Any) -> None:

@@ -30,6 +30,7 @@ from tenuto.crates.reader import (
 from tenuto.crates.seal import Front, Item, item
 from tenuto.crates.tables import RECORDINGS, encode_table
 from tenuto.crates.wanted import Wanted
+from tenuto.crates.zipform import Entry
 
 ATTRIBUTION_NAME = "data/attribution.txt"
 PLAYER_NAME = "data/index.html"
@@ -41,6 +42,10 @@ DARK_FOLDER = "data/recordings"
 _TABLES = ("artist", "release", "track", "credit", "statement")
 _ROW_OF = {"credit": "track"}
 """The table whose rows number another one's."""
+
+
+_ROWS_AT_ONCE = 1000
+"""Rows are objects only until they are columns: this many at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,14 @@ def recordings_table(holdings: Sequence[Holding], front: Front) -> pa.Table:
     """recordings.parquet: one row a track."""
     entries = front.entry_of()
     lies: dict[str, Outcome] = {}
+    parts = [RECORDINGS.empty_table()]
+    for at in range(0, len(holdings), _ROWS_AT_ONCE):
+        rows = _rows(holdings[at : at + _ROWS_AT_ONCE], entries, lies)
+        parts.append(pa.Table.from_pylist(rows, RECORDINGS))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _rows(holdings: Sequence[Holding], entries: Mapping[str, Entry], lies: dict[str, Outcome]) -> list[dict[str, Any]]:
     rows = []
     for holding in holdings:
         wanted, outcome = holding.wanted, holding.outcome
@@ -105,7 +118,7 @@ def recordings_table(holdings: Sequence[Holding], front: Front) -> pa.Table:
             "offset": entries[holding.path].offset,
             "statements": [asdict(statement) for statement in wanted.statements],
         })  # fmt: skip
-    return pa.Table.from_pylist(rows, RECORDINGS)
+    return rows
 
 
 def catalogue_tables(edition: Edition, track_rows: Sequence[int]) -> dict[str, pa.Table]:
@@ -148,11 +161,11 @@ def open_tail(
     recordings: pa.Table, tables: Mapping[str, pa.Table], info: BagInfo, withdrawn: Sequence[Withdrawn] = ()
 ) -> list[Item]:
     """The describing files of an open crate."""
-    rows = recordings.to_pylist()
+    rows = recordings.drop(["statements"]).to_pylist()
     return [
         item(RECORDINGS_NAME, encode_table(recordings)),
         *(item(f"{CATALOGUE_FOLDER}/{name}.parquet", encode_table(tables[name])) for name in _TABLES),
-        *_licences(rows),
+        *_licences(rows, _licence_texts(recordings["statements"])),
         item(ATTRIBUTION_NAME, _attribution(rows, info)),
         item(WITHDRAWN_NAME, withdrawn_json(info.revision, withdrawn)),
         item(PLAYER_NAME, _player(rows, info, len(withdrawn))),
@@ -201,14 +214,28 @@ def _number(wanted: Wanted) -> str:
     return f"{disc}{wanted.track_number:02d}"
 
 
-def _licences(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
+def _licence_texts(statements: pa.ChunkedArray) -> dict[int, set[str]]:
+    """The number of a row -> the words of the licences that are stated for it."""
+    found: dict[int, set[str]] = {}
+    whole = statements.combine_chunks()
+    texts = pc.struct_field(pc.list_flatten(whole), "licence_text")
+    for number, text in zip(pc.list_parent_indices(whole).to_pylist(), texts.to_pylist(), strict=True):
+        if text:
+            found.setdefault(number, set()).add(text)
+    return found
+
+
+def _licences(rows: Sequence[Mapping[str, Any]], texts: Mapping[int, set[str]]) -> list[Item]:
     """One text a licence: what it is called, where it stands, the words that were read, the files that it is for."""
     named: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        named.setdefault(row["licence"] or "as permitted", []).append(row)
+    stated: dict[str, set[str]] = {}
+    for number, row in enumerate(rows):
+        licence = row["licence"] or "as permitted"
+        named.setdefault(licence, []).append(row)
+        stated.setdefault(licence, set()).update(texts.get(number, ()))
     names, items = set[str](), []
     for licence, of in sorted(named.items()):
-        said = sorted({one["licence_text"] for row in of for one in row["statements"] or () if one["licence_text"]})
+        said = sorted(stated[licence])
         urls = sorted({row["licence_url"] for row in of if row["licence_url"]})
         name = _file_name(licence, names)
         lines = [licence, *urls, "", "As stated:", *(f"  {' '.join(text.split())[:2000]}" for text in said), "", "For:",

@@ -65,6 +65,10 @@ def load_identity(keys_folder: Path, file: Path | None = None) -> Any:
 def _recipients(recipients: Sequence[str]) -> list[Any]:
     from pyrage import RecipientError, x25519  # noqa: PLC0415
 
+    if not recipients:
+        raise SettingsError(
+            "keys.age_recipients in tenuto.toml names nobody: what is kept dark could not be opened again"
+        )
     try:
         return [x25519.Recipient.from_str(recipient) for recipient in recipients]
     except RecipientError as error:

@@ -17,13 +17,18 @@ from pathlib import Path
 import msgspec
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import make_folder, remove_leftovers
+from tenuto.archive.durable import make_folder, remove_leftovers, write_durably
 from tenuto.catalogue import Edition
+from tenuto.crates.hashing import BUFFER_BYTES, metainfo_of
 from tenuto.crates.holdings import all_holdings
 from tenuto.crates.journal import JOURNAL_NAME, DraftFolder, read_journal
+from tenuto.crates.merkle import leaves_of, piece_length, pieces_of
+from tenuto.crates.reader import CrateFile
+from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
+from tenuto.crates.torrent import Metainfo
 from tenuto.crates.wanted import Draft, edition_of, load_drafts, load_log, load_wanted
-from tenuto.crates.worker import CRASHES_MAX, Event, Task, is_sealed
+from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
 from tenuto.model.errors import SourceError, TenutoError, UsageError
 from tenuto.model.ids import track_key
 from tenuto.model.progress import Progress
@@ -92,6 +97,11 @@ def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOp
 def _tidy(layout: Layout, drafts: Sequence[Draft], progress: Progress) -> None:
     """Finish what a killed run left: drafts whose crates stand are closed, those that no plan asks for any more are removed."""
     asked = {draft.crate: draft for draft in drafts}
+    for one in drafts:
+        path = crate_path(layout, one)
+        if path.is_file() and not is_sealed(layout, one) and not (layout.drafts / one.crate).exists():
+            progress.say(f"{path} has lost its torrent; it is made again")
+            write_durably(torrent_beside(path), _metainfo_of(path).encode())
     for folder in sorted(layout.drafts.iterdir()):
         draft = asked.get(folder.name)
         if draft is None:
@@ -103,6 +113,19 @@ def _tidy(layout: Layout, drafts: Sequence[Draft], progress: Progress) -> None:
             DraftFolder(folder).close(layout.journals)
         else:
             shutil.rmtree(folder)
+
+
+def _metainfo_of(path: Path) -> Metainfo:
+    """The torrent of a crate file that stands: one that has its name is whole."""
+    CrateFile(path)
+    size = path.stat().st_size
+    piece_bytes = piece_length(size)
+    leaves, pieces = [], []
+    with path.open("rb") as file:
+        while part := file.read(BUFFER_BYTES):
+            leaves.append(leaves_of(part))
+            pieces.append(pieces_of(part, piece_bytes))
+    return metainfo_of(path.name, size, piece_bytes, b"".join(leaves), b"".join(pieces))
 
 
 def _tasks(
@@ -175,12 +198,11 @@ def held_recordings(layout: Layout, settings: Settings, undone: Collection[str] 
 
 
 def _count_failures(layout: Layout, drafts: Sequence[Draft], result: Kept) -> None:
-    codes: Counter[str] = Counter()
+    latest: dict[str, str] = {}
     for draft in drafts:
-        for file in (layout.journals / f"{draft.crate}.jsonl", layout.drafts / draft.crate / "journal.jsonl"):
-            latest = {outcome.key: outcome for outcome in read_journal(file)}
-            codes.update(outcome.code for outcome in latest.values() if outcome.code)
-    result.failed = dict(sorted(codes.items()))
+        for file in (layout.journals / f"{draft.crate}.jsonl", layout.drafts / draft.crate / JOURNAL_NAME):
+            latest |= {outcome.key: outcome.code for outcome in read_journal(file)}
+    result.failed = dict(sorted(Counter(code for code in latest.values() if code).items()))
 
 
 class _Process:
@@ -191,9 +213,8 @@ class _Process:
         # worker from its first moment.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tenuto.crates.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            words = [sys.executable, "-P", "-m", "tenuto.crates.worker", str(os.getpid())]
+            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 -- our own words
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.task: Task | None = None

@@ -1,6 +1,8 @@
 """One recording: fetched, decoded to its end, derived where the tier says so, sealed where it is dark, and noted."""
 
 import hashlib
+import os
+import re
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -92,7 +94,7 @@ def _keep(
     name = f"{number:05d}.{_suffix(kept, wanted)}"
     if recipients:
         sealed = stem.with_name(f"{stem.name}.age")
-        dark.encrypt_file(kept.path, sealed, recipients)
+        _encrypt(kept.path, sealed, recipients)
         size, sha256, crc32 = digests_of(sealed)
         name = f"{number:05d}.age"
         outcome = replace(outcome, sealed_bytes=size, sealed_sha256=sha256, sealed_crc32=crc32)
@@ -104,6 +106,19 @@ def _keep(
 def _may_derive(wanted: Wanted, examined: Examined) -> bool:
     """Lossy to lossy only where the plan chose it knowingly: a source may call lossless what is not."""
     return examined.sound is not None and (examined.sound.is_lossless is not False or not wanted.is_lossless)
+
+
+def _encrypt(clear: Path, sealed: Path, recipients: tuple[str, ...]) -> None:
+    """`dark.encrypt_file`, whose library calls a full disk an error of encryption."""
+    from pyrage import EncryptError  # noqa: PLC0415 -- only dark crates need it
+
+    try:
+        dark.encrypt_file(clear, sealed, recipients)
+    except EncryptError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(sealed)) from None
 
 
 def _limit(wanted: Wanted) -> int:

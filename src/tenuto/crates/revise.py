@@ -67,7 +67,7 @@ def revise(layout: Layout, settings: Settings, path: Path, removals: Sequence[Re
     rows = set(rows_of(table, {one.key for one in removals}))
     if not rows:
         return None
-    left = table.take([row for row in range(table.num_rows) if row not in rows])
+    left = table.take(pa.array([row for row in range(table.num_rows) if row not in rows], pa.int64()))
     before = read_metainfo(torrent_beside(path).read_bytes(), str(torrent_beside(path)))
     gone = _gone(crate, table, rows, left, removals)
     beside = path.parent / f"{LEFTOVER_PREFIX}{path.name}"

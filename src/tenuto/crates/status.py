@@ -20,6 +20,7 @@ from tenuto.model.ids import track_key
 from tenuto.model.statuses import DARK, FAILED, KEPT, PLANNED, UNPLANNED, WITHDRAWN
 from tenuto.selection.plan import Plan, load_newest, policy_of
 
+_CHECK = "tenuto check"
 _HELD = pa.schema(
     [("source", pa.string()), ("track_id", pa.string()), ("crate", pa.string()), ("is_dark", pa.bool_()),
      ("sha256", pa.string()), ("tier", pa.string()), ("bytes", pa.uint64())]
@@ -147,8 +148,9 @@ def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
         "plan_is_current": is_current,
         "sources": _sources(layout, settings, edition),
         "findings": edition.info.findings if edition else {},
-        "next": "tenuto check" if looked.damaged else _next(layout, settings, edition, plan, statuses, looked,
-                                                             is_current=is_current),  # fmt: skip
+        "next": _CHECK
+        if looked.damaged
+        else _next(layout, settings, edition, plan, statuses, looked, is_current=is_current),
     }
 
 
@@ -198,9 +200,7 @@ def _is_published(layout: Layout, edition: Edition, looked: Survey) -> bool:
     """Whether the publication is of this edition, has all withdrawals, and gives out every crate of recordings as it is now."""
     given_out = layout.publication / "crates"
     log = layout.publication / layout.withdrawals.name
-    has_log = not layout.withdrawals.exists() or (
-        log.is_file() and log.read_bytes() == layout.withdrawals.read_bytes()
-    )
+    has_log = not layout.withdrawals.exists() or (log.is_file() and log.read_bytes() == layout.withdrawals.read_bytes())
     crates = [path for path, table in looked.found if path.parent == layout.crates and table.num_rows]
     return (
         has_log

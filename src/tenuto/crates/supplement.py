@@ -22,7 +22,9 @@ def load_supplements(layout: Layout, plan: Plan) -> list[Draft]:
         return []
 
 
-def make_supplements(layout: Layout, archive: str, territory: str, plan: Plan, drafts: Sequence[Draft], today: date) -> None:
+def make_supplements(
+    layout: Layout, archive: str, territory: str, plan: Plan, drafts: Sequence[Draft], today: date
+) -> None:
     """Make a draft of each band and access for what failed in drafts that are sealed.
 
     What the gate still refuses stays as it is. The supplements are durable before the failures are forgotten; a run that was

@@ -22,6 +22,9 @@ from tenuto.model.errors import IntegrityError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress, Silent
 
+_PIECES = frozenset(n * 2**20 for n in (1, 4, 8))
+"""Bytes that a piece of a crate may have (docs/format.md, Torrent)."""
+
 _SHOWN = 5
 """Places named in one sentence; `damaged` has all of them."""
 
@@ -102,11 +105,9 @@ class _Check:
             self.report("torrent-damaged", "", f"{beside.name} has infohash {found.infohash_v2}, due is {infohash_v2}")
         if found.name != self._path.name:
             self.report("torrent-damaged", "", f"{beside.name} is of {found.name!r}")
-        if found.piece_length != piece_length(found.length) or (found.layer and found.length <= found.piece_length):
+        if found.piece_length not in _PIECES:
             self.report(
-                "torrent-damaged",
-                "",
-                f"{beside.name} has pieces or layers that a crate of {found.length:,} bytes has not",
+                "torrent-damaged", "", f"{beside.name} has pieces of {found.piece_length:,} bytes, as no crate has"
             )
             return None
         return found
@@ -126,6 +127,7 @@ class _Check:
             check_withdrawn(structure, bag, self.report)
             if bag.access == "open" and bag.info.get("Tenuto-Kind") == "recordings":
                 check_rows(bag, self.report)
+        self._check_pieces(metainfo)
         self._progress.begin(f"check {self.done.crate}", size, "bytes")
         proof = prove(descriptor, _promise(size, metainfo, structure, bag, is_thorough=is_thorough), self._progress)
         self.done.bytes = size
@@ -134,9 +136,18 @@ class _Check:
             check_file(path, bag, sha256, crc32, self.report)
         self._report_proof(proof, structure)
 
+    def _check_pieces(self, metainfo: Metainfo | None) -> None:
+        """A revision keeps the pieces of its predecessor; only the first has those that are due to its size."""
+        if metainfo and self.done.revision == 0 and metainfo.piece_length != (due := piece_length(metainfo.length)):
+            self.report(
+                "torrent-damaged",
+                "",
+                f"its torrent has pieces of {metainfo.piece_length:,} bytes, {due:,} are due to its size",
+            )
+
     @property
     def _mend(self) -> str:
-        return f"run: tenuto repair {self.done.crate}"
+        return "restore the crate from a copy or a mirror"
 
     def _report_proof(self, proof: Proof, structure: Structure) -> None:
         self.done.damaged = merged([*self.done.damaged, *proof.damaged, *proof.unreadable])

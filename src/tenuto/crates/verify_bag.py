@@ -22,8 +22,8 @@ from tenuto.crates.zipform import Entry
 WITHDRAWN_FORMAT = "tenuto-withdrawn-1"
 
 _CHUNK_BYTES = 2**20
-_KEPT_MAX_BYTES = {BAGIT_NAME: 2**12, INFO_NAME: 2**16, MANIFEST_NAME: 64 * 2**20, TAG_MANIFEST_NAME: 2**16,
-                   WITHDRAWN_NAME: 16 * 2**20, RECORDINGS_NAME: 256 * 2**20}  # fmt: skip
+_KEPT_MAX_BYTES = {BAGIT_NAME: 2**12, INFO_NAME: 2**16, MANIFEST_NAME: 16 * 2**20, TAG_MANIFEST_NAME: 2**16,
+                   WITHDRAWN_NAME: 16 * 2**20, RECORDINGS_NAME: 64 * 2**20}  # fmt: skip
 """What is read into memory, and how large it may be: several times what the largest crate needs."""
 
 _BANNED = frozenset('%\\/:*?"<>|')

@@ -1,27 +1,31 @@
-"""Reading a crate file once, on two threads, and holding every block and piece against what was promised of it.
+"""Holding every block and piece of a crate file against what was promised of it, in one reading on two processors.
 
-Memory does not grow with the file: of each buffer only what differs is kept.
+Memory does not grow with the file: of each range only what differs is kept.
 """
 
-import hashlib
 import os
-import zlib
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Condition, Lock
+from threading import Event, Lock
 
-from tenuto.crates.hashing import BUFFER_BYTES
-from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, layer_of, leaves_of, pieces_of, root_of, zero_leaves
+from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, zero_leaves
+from tenuto.crates.verify_hash import Hashed, Hasher, Shape, StoppedError, Task
+from tenuto.crates.verify_helper import Helper
 from tenuto.crates.zipform import Entry
 from tenuto.model.progress import Progress
 
 Range = tuple[int, int]
 """Offset in the crate file, bytes."""
 
-_THREADS = 2
-_AHEAD_BYTES = 2 * BUFFER_BYTES
+TASK_BYTES = 8 * 2**20
+"""What is hashed at a time: a multiple of every piece length, small enough that two readers side by side are one to a disk."""
+
+_HELPED_BYTES = 128 * 2**20
+"""From this size on a second process pays for its start."""
+
 _SHA1_BYTES = 20
 _RANGES_MAX = 100_000
 """Beyond so many places, damage is noted by whole buffers: memory stays bounded."""
@@ -64,13 +68,30 @@ class Proof:
 def prove(descriptor: int, promise: Promise, progress: Progress) -> Proof:
     """Read the file once from its beginning; what the system cannot read is a finding, not an error."""
     reading = _Reading(descriptor, promise, progress)
-    with ThreadPoolExecutor(_THREADS, "check") as pool:
-        for worker in [pool.submit(reading.work) for _ in range(_THREADS)]:
-            worker.result()
+    if promise.size <= TASK_BYTES:
+        reading.work(reading.here)
+    elif promise.size < _HELPED_BYTES:
+        _with_two(reading, reading.hasher())
+    else:
+        with reading.helper() as helper:
+            _with_two(reading, helper)
     proof = reading.proof
     for name in ("damaged", "unreadable", "leaves_differ", "pieces_differ", "not_zero"):
         setattr(proof, name, merged(getattr(proof, name)))
     return proof
+
+
+def _with_two(reading: "_Reading", other: Hasher | Helper) -> None:
+    """One thread hashes here, one waits for `other`; where either fails, or Ctrl-C comes, both end at once."""
+    with ThreadPoolExecutor(2, "check") as pool:
+        workers = [pool.submit(reading.work, hasher) for hasher in (reading.here, other)]
+        try:
+            for worker in as_completed(workers):
+                worker.result()
+        finally:
+            reading.stopped.set()
+            if isinstance(other, Helper):
+                other.kill()
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
@@ -90,59 +111,59 @@ class _Reading:
         self._descriptor = descriptor
         self._promise = promise
         self._progress = progress
-        self._reading = Lock()
+        self._lock = Lock()
+        self.stopped = Event()
         self._next = 0
-        self._turns = Condition()
-        self._turn = 0
-        self._is_broken = False
-        self._files = _Digests(promise.files, self.proof.digests)
+        self._files = [file for file in promise.files if file.end <= promise.size]
+        self._begins = [file.offset for file in self._files]
+        self._names = {file.offset: file.name for file in self._files}
         self._zeros = [at for at, _ in promise.zeros]
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        self.here = self.hasher()
 
-    def work(self) -> None:
-        """Take one buffer after the other until there is none."""
-        buffer = bytearray(min(BUFFER_BYTES, max(1, self._promise.size)))
-        try:
-            while (got := self._read(buffer)) is not None:
-                at, content = got
-                self._hold(at, content)
-                self._digest(at, content)
-        except BaseException:
-            with self._turns:
-                self._is_broken = True
-                self._turns.notify_all()
-            raise
+    def hasher(self) -> Hasher:
+        """One that hashes in this process."""
+        return Hasher(self._descriptor, self._shape, self.stopped.is_set)
 
-    def _read(self, buffer: bytearray) -> tuple[int, memoryview] | None:
-        """One thread reads at a time, so the disk sees one reader that goes straight on."""
-        with self._reading:
-            at = self._next
-            content = memoryview(buffer)[: self._promise.size - at]
-            if at >= self._promise.size or self._is_broken:
-                return None
-            self._next += len(content)
-            # The disk goes on while the processor hashes.
-            os.posix_fadvise(self._descriptor, self._next, _AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
-            if not _fill(self._descriptor, content, at):
-                for first in range(0, len(content), BLOCK_BYTES):
-                    block = content[first : first + BLOCK_BYTES]
-                    if not _fill(self._descriptor, block, at + first):
-                        block[:] = bytes(len(block))
-                        self.proof.unreadable.append((at + first, len(block)))
-            self._progress.advance(len(content))
-            return at, content
+    def helper(self) -> Helper:
+        """One that hashes in another process."""
+        return Helper(self._descriptor, self._shape, self.stopped.is_set)
 
-    def _hold(self, at: int, content: memoryview) -> None:
+    @property
+    def _shape(self) -> Shape:
+        return Shape(self._promise.piece_bytes, self._promise.is_one_piece, bool(self._promise.pieces))
+
+    def work(self, hasher: Hasher | Helper) -> None:
+        """Take one range after the other until there is none."""
+        with suppress(StoppedError):
+            for task, hashed in hasher.hash_all(self._tasks()):
+                self._hold(task, hashed)
+                self._hold_pieces(task, hashed.pieces)
+                self.proof.unreadable += hashed.unreadable
+                names = (self._names[offset] for offset, _ in task.files)
+                self.proof.digests.update(zip(names, hashed.digests, strict=True))
+                with self._lock:
+                    self._progress.advance(task.bytes)
+
+    def _tasks(self) -> Iterator[Task]:
+        """The next ranges, so that the disk is read onwards, with the files that begin in them."""
+        while True:
+            with self._lock:
+                at = self._next
+                self._next = end = min(at + TASK_BYTES, self._promise.size)
+            if at == end:
+                return
+            first, behind = bisect_left(self._begins, at), bisect_left(self._begins, end)
+            yield Task(at, end - at, tuple((file.offset, file.bytes) for file in self._files[first:behind]))
+
+    def _hold(self, task: Task, hashed: Hashed) -> None:
         promise = self._promise
-        leaves = leaves_of(content)
-        said = self._said(at, len(leaves))
-        own = self._hashes(leaves)
-        first = at // promise.piece_bytes * HASH_BYTES
-        promised = promise.hashes[first : first + len(own)]
-        if not leaves.startswith(said) or (promised and promised != own):
-            self._locate(at, len(content), leaves, said, promised)
+        said = self._said(task.at, len(hashed.leaves))
+        first = task.at // promise.piece_bytes * HASH_BYTES
+        promised = promise.hashes[first : first + len(hashed.hashes)]
+        if not hashed.leaves.startswith(said) or (promised and promised != hashed.hashes):
+            self._locate(task.at, task.bytes, hashed.leaves, said, promised)
         if self._zeros:
-            self._hold_zeros(at, content, leaves)
+            self._hold_zeros(task.at, task.bytes, hashed.leaves)
 
     def _said(self, at: int, count: int) -> bytes:
         """What `leaves.bin` says of the blocks from `at` on, `count` bytes of it or as far as it goes."""
@@ -155,10 +176,6 @@ class _Reading:
         except OSError:
             return b""
         return found[: len(found) // HASH_BYTES * HASH_BYTES]
-
-    def _hashes(self, leaves: bytes) -> bytes:
-        made = root_of if self._promise.is_one_piece else layer_of
-        return made(leaves, self._promise.piece_bytes)
 
     def _locate(self, at: int, size: int, leaves: bytes, said: bytes, promised: bytes) -> None:
         """Which blocks of a buffer differ, as exactly as its leaves let it be known; a piece at a time."""
@@ -175,9 +192,9 @@ class _Reading:
             ]
             if differing and len(self.proof.damaged) + len(self.proof.leaves_differ) > _RANGES_MAX:
                 differing = [(at, size)]
-            if whole and self._hashes(mine) == whole:
+            if whole and self.here.tree(mine) == whole:
                 self.proof.leaves_differ += differing
-            elif whole and self._hashes(theirs + mine[len(theirs) :]) != whole:
+            elif whole and self.here.tree(theirs + mine[len(theirs) :]) != whole:
                 behind = begin + len(theirs) // HASH_BYTES * BLOCK_BYTES
                 rest = [(behind, end - behind)] if behind < end else []
                 is_exact = self._promise.is_leaves_whole and (rest or differing)
@@ -187,69 +204,29 @@ class _Reading:
             else:
                 self.proof.leaves_differ += differing
 
-    def _hold_zeros(self, at: int, content: memoryview, leaves: bytes) -> None:
+    def _hold_zeros(self, at: int, size: int, leaves: bytes) -> None:
         place = max(0, bisect_right(self._zeros, at) - 1)
         for begin, count in self._promise.zeros[place:]:
-            first, last = max(begin, at), min(begin + count, at + len(content))
-            if begin >= at + len(content):
+            first, last = max(begin, at), min(begin + count, at + size)
+            if begin >= at + size:
                 break
             if first < last:
                 blocks = (last - first) // BLOCK_BYTES
                 said = leaves[(first - at) // BLOCK_BYTES * HASH_BYTES :][: blocks * HASH_BYTES]
-                if said != zero_leaves(blocks) or any(content[first - at + blocks * BLOCK_BYTES : last - at]):
+                if said != zero_leaves(blocks) or self._has_other(first + blocks * BLOCK_BYTES, last):
                     self.proof.not_zero.append((first, last - first))
 
-    def _digest(self, at: int, content: memoryview) -> None:
+    def _has_other(self, at: int, end: int) -> bool:
+        """Whether there is another byte than zeros, in less than a block; what cannot be read is reported as that."""
+        try:
+            return any(os.pread(self._descriptor, end - at, at))
+        except OSError:
+            return False
+
+    def _hold_pieces(self, task: Task, own: bytes) -> None:
         promise = self._promise
-        if promise.pieces:
-            own = pieces_of(content, promise.piece_bytes)
-            first = at // promise.piece_bytes * _SHA1_BYTES
-            for number in range(0, len(own), _SHA1_BYTES):
-                if own[number : number + _SHA1_BYTES] != promise.pieces[first + number :][:_SHA1_BYTES]:
-                    begin = at + number // _SHA1_BYTES * promise.piece_bytes
-                    self.proof.pieces_differ.append((begin, min(promise.piece_bytes, at + len(content) - begin)))
-        if promise.files:
-            with self._turns:
-                self._turns.wait_for(lambda: self._turn == at or self._is_broken)
-            if not self._is_broken:
-                self._files.take(at, content)
-            with self._turns:
-                self._turn = at + len(content)
-                self._turns.notify_all()
-
-
-class _Digests:
-    """SHA-256 and CRC-32 of the files in a stream of buffers that come in order."""
-
-    def __init__(self, files: Sequence[Entry], found: dict[str, tuple[str, int]]) -> None:
-        self._left = iter(files)
-        self._file = next(self._left, None)
-        self._sha256 = hashlib.sha256()
-        self._crc32 = 0
-        self._found = found
-
-    def take(self, at: int, content: memoryview) -> None:
-        end = at + len(content)
-        while (file := self._file) is not None and file.offset < end:
-            part = content[max(0, file.offset - at) : file.end - at] if file.end > at else content[:0]
-            self._sha256.update(part)
-            self._crc32 = zlib.crc32(part, self._crc32)
-            if file.end > end:
-                return
-            self._found[file.name] = (self._sha256.hexdigest(), self._crc32)
-            self._sha256, self._crc32 = hashlib.sha256(), 0
-            self._file = next(self._left, None)
-
-
-def _fill(descriptor: int, content: memoryview, at: int) -> bool:
-    """Read so many bytes from `at`; False where the system cannot."""
-    done = 0
-    try:
-        while done < len(content):
-            count = os.preadv(descriptor, [content[done:]], at + done)
-            if count == 0:
-                return False
-            done += count
-    except OSError:
-        return False
-    return True
+        first = task.at // promise.piece_bytes * _SHA1_BYTES
+        for number in range(0, len(own), _SHA1_BYTES):
+            if own[number : number + _SHA1_BYTES] != promise.pieces[first + number :][:_SHA1_BYTES]:
+                begin = task.at + number // _SHA1_BYTES * promise.piece_bytes
+                self.proof.pieces_differ.append((begin, min(promise.piece_bytes, task.at + task.bytes - begin)))

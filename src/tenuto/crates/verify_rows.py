@@ -5,19 +5,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tenuto.crates.reader import RECORDINGS_NAME
 from tenuto.crates.tables import RECORDINGS
 from tenuto.crates.verify_bag import Bag, payload_of
+from tenuto.crates.verify_parquet import FOOTER_MAX_BYTES, ROWS_MAX, check_claims
 from tenuto.crates.verify_zip import Report
 
 _COLUMNS = ["path", "offset", "bytes", "sha256", "crc32", "tier", "derived_from", "source", "track_id", "evidence_id",
             "sealed_bytes", "sealed_sha256"]  # fmt: skip
 _TEXTS = ["path", "sha256", "tier", "derived_from", "source", "track_id", "sealed_sha256"]
-_ROWS_MAX = 1_000_000
-_TABLE_MAX_BYTES = 2**30
+_AS_READ = pa.schema(
+    [one.with_type(pa.dictionary(pa.int32(), pa.string())) if one.name in _TEXTS else one for one in RECORDINGS]
+)
 _BATCH_ROWS = 1024
+_TEXT_MAX_BYTES = 16 * 2**10
+"""Each row of a batch may repeat a text that the file holds once."""
+
 _TIER = re.compile(r"original|opus-[1-9][0-9]{0,2}")
 _ID8 = re.compile(r"\[([0-9a-f]{8})\]\.[^/.]+")
 
@@ -54,23 +60,34 @@ def check_rows(bag: Bag, report: Report) -> None:
 
 
 def _rows(content: bytes) -> Iterator[dict[str, Any]]:
-    """The rows, a batch at a time; texts stay in dictionaries, so a small file cannot become a large table."""
-    about = pq.read_metadata(pa.BufferReader(content))
-    claimed = sum(about.row_group(n).total_byte_size for n in range(about.num_row_groups))
-    if about.num_rows > _ROWS_MAX or claimed > _TABLE_MAX_BYTES:
-        raise ValueError(f"{about.num_rows:,} rows in {claimed:,} bytes are more than any crate has")
-    there = pq.read_schema(pa.BufferReader(content))
-    if not there.equals(RECORDINGS):
-        wrong = [name for name in {*there.names, *RECORDINGS.names} if not _is_same(there, name)]
-        raise ValueError(f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}")
-    with pq.ParquetFile(pa.BufferReader(content), read_dictionary=_TEXTS) as file:
+    """The rows, a batch at a time; raises ValueError before anything is unpacked that no crate's table unpacks to."""
+    check_claims(content)
+    with pq.ParquetFile(
+        pa.BufferReader(content), read_dictionary=_TEXTS, thrift_string_size_limit=FOOTER_MAX_BYTES,
+        thrift_container_size_limit=FOOTER_MAX_BYTES,
+    ) as file:  # fmt: skip
+        if not file.schema_arrow.equals(_AS_READ):
+            there = file.schema_arrow
+            wrong = [name for name in {*there.names, *_AS_READ.names} if not _is_same(there, name)]
+            raise ValueError(
+                f"its columns are not those of the format: {', '.join(sorted(wrong)[:5]) or 'another order'}"
+            )
+        count = 0
         for batch in file.iter_batches(_BATCH_ROWS, columns=_COLUMNS, use_threads=False):
+            count += batch.num_rows
+            if count > ROWS_MAX:
+                raise ValueError(f"it has more than {ROWS_MAX:,} rows")
+            for column in batch.columns:
+                if pa.types.is_dictionary(column.type):
+                    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+                    if longest > _TEXT_MAX_BYTES:
+                        raise ValueError(f"it has a text of {longest:,} bytes, more than any crate's")
             yield from batch.to_pylist()
 
 
 def _is_same(there: pa.Schema, name: str) -> bool:
-    fields = there.get_all_field_indices(name), RECORDINGS.get_all_field_indices(name)
-    return all(len(found) == 1 for found in fields) and there.field(name).type == RECORDINGS.field(name).type
+    fields = there.get_all_field_indices(name), _AS_READ.get_all_field_indices(name)
+    return all(len(found) == 1 for found in fields) and there.field(name).type == _AS_READ.field(name).type
 
 
 def _row_fault(row: dict[str, Any], bag: Bag) -> str | None:

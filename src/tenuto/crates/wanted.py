@@ -19,6 +19,7 @@ from tenuto.rights.withdrawals import Log, parse_log, statement_of
 from tenuto.selection.plan import Plan
 
 DARK = "dark"
+_ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +139,12 @@ def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log:
                  LEFT JOIN {tables["artist"]} ra ON ra.artist_row = r.artist_rows[1]
                  LEFT JOIN names n ON n.track_row = t.track_row
             ORDER BY t.track_row""")
-        rows = [
-            dict(zip([column[0] for column in found.description or ()], row, strict=True)) for row in found.fetchall()
+        names = [column[0] for column in found.description or ()]
+        return [
+            _wanted(dict(zip(names, row, strict=True)), statements, withdrawn)
+            for rows in iter(lambda: found.fetchmany(_ROWS_AT_ONCE), [])
+            for row in rows
         ]
-    return [_wanted(row, statements, withdrawn) for row in rows]
 
 
 def _quoted(path: Path) -> str:

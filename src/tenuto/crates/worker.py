@@ -28,7 +28,14 @@ from tenuto.crates.recording import CRASHED, REFUSED, digests_of, keep_recording
 from tenuto.crates.seal import lay_out, seal, torrent_beside
 from tenuto.crates.wanted import Draft, Wanted, edition_of, load_log, load_wanted, refusal_of
 from tenuto.harvest.originals import Originals, open_originals
-from tenuto.model.errors import IntegrityError, RightsError, SourceDownError, SourceRefusedError, TenutoError, system_fault
+from tenuto.model.errors import (
+    IntegrityError,
+    RightsError,
+    SourceDownError,
+    SourceRefusedError,
+    TenutoError,
+    system_fault,
+)
 from tenuto.model.progress import Silent
 from tenuto.selection.plan import load_plan
 from tenuto.sources import check_options
@@ -95,11 +102,11 @@ class Worker:
         ]
         for number, one in enumerate(wanted):
             self._keep(number, one, draft, folder, task)
-        self._tell(Event("say", text=f"{draft.crate}: sealing"))
         found = self._permitted(wanted, draft, folder)
         if not found:
             folder.close(self._layout.journals)
             return Event("nothing")
+        self._tell(Event("say", text=f"{draft.crate}: sealing"))
         try:
             path = self._seal(draft, found, folder, edition, plan.plan)
         except IntegrityError as error:
@@ -194,11 +201,10 @@ class Worker:
             access=draft.access, band=draft.band, edition=edition.info.edition, plan=plan, dated=edition.info.newest_evidence,
             count=len(found),
         )  # fmt: skip
-        place = self._layout.dark if draft.is_dark else self._layout.crates
-        path = place / f"{draft.crate}.zip"
+        path = crate_path(self._layout, draft)
         if draft.is_dark:
-            place.mkdir(mode=0o700, exist_ok=True)
-            place.chmod(0o700)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.parent.chmod(0o700)
             tail = compose.dark_tail(table, tables, info, self._settings.keys.age_recipients)
         else:
             tail = compose.open_tail(table, tables, info)
@@ -218,9 +224,14 @@ class Worker:
         return damaged
 
 
+def crate_path(layout: Layout, draft: Draft) -> Path:
+    """Where the crate of a draft lies, or will."""
+    return (layout.dark if draft.is_dark else layout.crates) / f"{draft.crate}.zip"
+
+
 def is_sealed(layout: Layout, draft: Draft) -> bool:
     """Whether the crate of a draft stands with its torrent."""
-    path = (layout.dark if draft.is_dark else layout.crates) / f"{draft.crate}.zip"
+    path = crate_path(layout, draft)
     return path.is_file() and torrent_beside(path).is_file()
 
 
@@ -235,9 +246,9 @@ class _Said(Silent):
 
 
 def main() -> None:
-    """Work until stdin ends."""
+    """Work until stdin ends; the one argument is the parent's process id."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _die_with_parent()
+    _die_with_parent(int(sys.argv[1]))
     out = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no event
     tasks: queue.Queue[bytes] = queue.Queue()
@@ -263,10 +274,12 @@ def main() -> None:
                 tell(Event("error", task.crate, f"a bug: {type(error).__name__}: {error}; please report it", code=1))
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Have the kernel end this process with its parent, also while a library keeps the thread that listens from running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)  # it died while this one started: another keep may be at work already
 
 
 def _listen(tasks: "queue.Queue[bytes]") -> None:

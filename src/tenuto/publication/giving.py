@@ -17,6 +17,7 @@ from tenuto.crates.revise import closing_leaves
 from tenuto.crates.seal import LEAVES_NAME, torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import IntegrityError
+from tenuto.publication.clients import load_back
 from tenuto.publication.documents import FileRef, IndexCrate, LeavesRef
 
 Kind = Literal["metadata", "evidence", "recordings"]
@@ -53,10 +54,12 @@ def give_out(root: Path, crate: OpenCrate, before: Mapping[str, IndexCrate]) -> 
     `before` are the crates of the signed index that is published. Raises IntegrityError where the crate is damaged.
     """
     file, metainfo = crate.file, crate.metainfo
-    leaves = file.leaves
+    leaves, known = file.leaves, before.get(file.crate)
+    if known is None or known.infohash_v2 != metainfo.infohash_v2:
+        load_back(metainfo)
     torrent = write_once(root, f"torrents/{file.crate}.r{file.revision}.torrent", metainfo.encode())
     address = f"layers/{file.crate}.r{file.revision}.layers"
-    layers = _known_ref(root, address, metainfo, before.get(file.crate)) or write_once(root, address, _layers(file, metainfo))
+    layers = _known_ref(root, address, metainfo, known) or write_once(root, address, _layers(file, metainfo))
     _link(file.path, root / "crates" / file.path.name)
     return IndexCrate(
         crate=file.crate, kind=cast("Kind", file.kind), band=file.band, revision=file.revision,

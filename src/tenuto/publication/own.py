@@ -13,11 +13,11 @@ from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import LEFTOVER_PREFIX, sync_folder
 from tenuto.catalogue import statement_from
 from tenuto.crates import dark
-from tenuto.crates.holdings import all_holdings
+from tenuto.crates.holdings import survey
 from tenuto.crates.names import component
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.wanted import load_log
-from tenuto.model.errors import IntegrityError, RightsError, UsageError
+from tenuto.model.errors import IntegrityError, RightsError, SettingsError, UsageError
 from tenuto.model.ids import track_key
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import Location
@@ -63,11 +63,17 @@ def take_from_archive(
 
 def _find(layout: Layout, settings: Settings, what: str) -> tuple[Path, dict[str, Any]]:
     """The crate and the row of a recording; open crates go before dark ones."""
+    looked = survey(layout, settings)
     found = [
         (path.parent == layout.dark, path, table.slice(number, 1).to_pylist()[0])
-        for path, table in all_holdings(layout, settings)
+        for path, table in looked.found
         for number in _rows(table, what)
     ]
+    if not found and looked.unread:
+        raise SettingsError(
+            f"no crate that can be read here holds {what!r}, and {len(looked.unread)} dark ones cannot be read without the "
+            "identity; bring it back from your backup to the folder keys.folder of tenuto.toml"
+        )
     if not found:
         raise UsageError(
             f"no crate of this archive holds {what!r}: name a track as SOURCE:TRACK_ID or a recording by its SHA-256; "

@@ -16,14 +16,16 @@ from tenuto.archive import Layout, Settings, remove_leftovers, write_durably
 from tenuto.archive.durable import make_folder, sync_folder
 from tenuto.archive.keys import load_signing_key
 from tenuto.catalogue import Edition, open_current
-from tenuto.crates.holdings import holdings_of
+from tenuto.crates.holdings import RECORDINGS_KIND, Survey, count_of, survey
+from tenuto.crates.moving import BAND
 from tenuto.crates.reader import CrateFile
-from tenuto.crates.status import counts, track_statuses
-from tenuto.crates.tables import encode_table
+from tenuto.crates.revise import finish_revisions
+from tenuto.crates.status import counts, held_table, track_statuses
+from tenuto.crates.tables import RECORDINGS, encode_table
 from tenuto.crates.wanted import load_log
 from tenuto.model.errors import IntegrityError
 from tenuto.model.progress import Progress
-from tenuto.model.statuses import DARK, WITHDRAWN
+from tenuto.model.statuses import DARK, NOT_PERMITTED, WITHDRAWN
 from tenuto.publication import describe, shards
 from tenuto.publication.answers import evidence_crates
 from tenuto.publication.documents import (
@@ -38,6 +40,7 @@ from tenuto.publication.documents import (
     parse_index,
     shard_name,
     sign,
+    verify_index,
 )
 from tenuto.publication.gate import Gate, Refused
 from tenuto.publication.giving import OpenCrate, give_out, open_crate, write_once
@@ -46,92 +49,129 @@ from tenuto.rights.withdrawals import Log
 from tenuto.selection.plan import load_newest
 
 PUBLIC_KEY_NAME = "signing.pub.pem"
+_SEQUENCE_MAX = 2**53
+"""No clock comes there; what says so was not written by this program."""
 
 
 @dataclass(slots=True)
 class Published:
-    """What stands in the publication now. `withheld` are crates that lie here open and may not be given out as they are."""
+    """What stands in the publication now.
+
+    `withheld` are crates that lie here open and may not be given out as they are, `damaged` those that cannot be, and why.
+    """
 
     index: Index
     is_new: bool
     withheld: dict[str, list[Refused]] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
 
 
 def publish(layout: Layout, settings: Settings, progress: Progress, *, today: date | None = None) -> Published:
     """Bring the publication up to date; what is published already stays as it is.
 
-    Raises UsageError where there is no catalogue, SettingsError where the signing key is missing or another's.
+    A crate that may not be given out, or is damaged, is left out and named; all others are published.
+    Raises UsageError where there is no catalogue, SettingsError where the signing key is missing or another's,
+    IntegrityError where the log of withdrawals is not the one that is published.
     """
     key = load_signing_key(layout.operator_path(settings.keys.folder), settings.keys.signing_public)
-    edition, log = open_current(layout), load_log(layout)
-    for folder in (layout.publication, layout.crates):
+    edition, log = open_current(layout), known_log(layout)
+    for folder in (layout.publication, layout.crates, layout.dark):
         remove_leftovers(folder)
-    status = _status(layout, settings, edition)
-    described = [metadata_crate(layout, settings, edition), *evidence_crates(layout, settings, _all_open(status))]
-    crates, withheld = _admitted(layout, settings, edition, log, described, today or datetime.now(UTC).date(), progress)
-    progress.begin("publish", len(crates), "crates")
-    entries = []
-    for crate in crates:
-        entries.append(give_out(layout.publication, crate))
-        progress.advance()
-    index, is_new = _index(layout, settings, edition, log, status, crates, tuple(entries))
+    finish_revisions(layout)
+    looked, before = survey(layout, settings), _published(layout.publication, settings)
+    gate = Gate(edition, log, settings.archive.territory, today or datetime.now(UTC).date())
+    plan = load_newest(layout)
+    current = (
+        plan if plan and plan.edition == edition.info.edition else None
+    )  # one of another edition says nothing of this
+    status = track_statuses(layout, settings, edition, current, looked)
+    described = [
+        metadata_crate(layout, settings, edition),
+        *evidence_crates(layout, settings, gate.open_sources() - _shut(layout, looked, status)),
+    ]
+    crates, damaged = _opened(layout, looked, described)
+    withheld = gate.refused({crate.file.crate: crate.recordings for crate in crates})
+    admitted = [crate for crate in crates if crate.file.crate not in withheld]
+    given_out = _give_out(layout.publication, admitted, before, damaged, progress)
+    index, is_new = _numbered(
+        _index(layout, settings, edition, log, status, given_out, tuple(_dark(layout, looked))),
+        before, layout.publication,
+    )  # fmt: skip
+    write_once(layout.publication, PUBLIC_KEY_NAME, _public_pem(key))
     if is_new:
         content = encode_index(index)
         write_durably(layout.publication / SIGNATURE_NAME, sign(content, key))
         write_durably(layout.publication / INDEX_NAME, content)
-        write_durably(layout.publication / PUBLIC_KEY_NAME, _public_pem(key))
-    _remove_stale(layout.publication, index)
-    return Published(index, is_new, withheld)
+    _remove_stale(layout.publication, index, progress)
+    return Published(index, is_new, withheld, damaged)
 
 
-def _status(layout: Layout, settings: Settings, edition: Edition) -> pa.Table:
-    """Every live track with its status; a plan of another edition says nothing of this one."""
-    plan = load_newest(layout)
-    return track_statuses(layout, settings, edition, plan if plan and plan.edition == edition.info.edition else None)
+def known_log(layout: Layout) -> Log:
+    """The archive's withdrawals; raises IntegrityError where the ones that are published do not all stand in it.
+
+    The chain shows each line that is changed or taken out, but not that the newest are gone: the published copy does.
+    """
+    log, published = load_log(layout), layout.publication / layout.withdrawals.name
+    try:
+        content = published.read_bytes()
+    except FileNotFoundError:
+        return log
+    if not log.encode().startswith(content):
+        raise IntegrityError(
+            f"{layout.withdrawals} has {len(log.entries)} withdrawals, and {published} is not its beginning: some were taken out "
+            f"or changed; compare the two, and bring back the longer one (cp {published} {layout.withdrawals})"
+        )
+    return log
 
 
-def _all_open(status: pa.Table) -> dict[str, bool]:
-    """Source -> whether none of its tracks is dark, withdrawn or of a kind that may not be given out."""
-    found: dict[str, bool] = {}
-    for source, said in zip(status["source"].to_pylist(), status["status"].to_pylist(), strict=True):
-        found[source] = found.get(source, True) and said not in {DARK, WITHDRAWN, "not_permitted"}
+def _shut(layout: Layout, looked: Survey, status: pa.Table) -> set[str]:
+    """The sources with a track that is kept dark, or whose keeping is forbidden: their answers are not given out."""
+    shut = {source for source, said in zip(status["source"].to_pylist(), status["status"].to_pylist(), strict=True)
+            if said in {DARK, WITHDRAWN, NOT_PERMITTED}}  # fmt: skip
+    held = held_table(layout, looked)
+    if {path.stem for path in looked.unread if CrateFile(path).band != BAND} - set(held["crate"].to_pylist()):
+        shut |= set(status["source"].to_pylist())  # nobody here knows what is in that dark crate
+    return shut | set(held.filter(held["is_dark"])["source"].to_pylist())
+
+
+def _opened(layout: Layout, looked: Survey, described: Sequence[Path]) -> tuple[list[OpenCrate], dict[str, str]]:
+    """The open crates, metadata first; and those that are damaged, with what is wrong."""
+    tables = {path: RECORDINGS.empty_table() for path in described}
+    # Metadata of older editions, and evidence that is not given out any more, stay in the archive alone.
+    tables |= {path: table for path, table in looked.found
+               if path.parent == layout.crates and path not in tables and CrateFile(path).kind == RECORDINGS_KIND}  # fmt: skip
+    crates, damaged = [], {path.stem: said for path, said in looked.damaged.items()}
+    for path, table in tables.items():
+        try:
+            crates.append(open_crate(path, table))
+        except IntegrityError as error:
+            damaged[path.stem] = str(error)
+    return crates, damaged
+
+
+def _give_out(
+    root: Path, crates: Sequence[OpenCrate], before: Index | None, damaged: dict[str, str], progress: Progress
+) -> list[tuple[OpenCrate, IndexCrate]]:
+    """Put the crates into the web root; one that proves to be damaged is noted in `damaged`."""
+    known = {crate.crate: crate for crate in before.crates} if before else {}
+    progress.begin("publish", len(crates), "crates")
+    found = []
+    for crate in crates:
+        try:
+            found.append((crate, give_out(root, crate, known)))
+        except IntegrityError as error:
+            damaged[crate.file.crate] = str(error)
+        progress.advance()
     return found
 
 
-def _admitted(
-    layout: Layout,
-    settings: Settings,
-    edition: Edition,
-    log: Log,
-    described: Sequence[Path],
-    today: date,
-    progress: Progress,
-) -> tuple[list[OpenCrate], dict[str, list[Refused]]]:
-    """The open crates that may be given out as they are, metadata first; and those that may not, with why."""
-    gate = Gate(edition, log, settings.archive.territory, today)
-    crates, withheld = [open_crate(layout, settings, path) for path in described], {}
-    known = {crate.file.path for crate in crates}
-    paths = [path for path in sorted(layout.crates.glob("*.zip")) if path not in known]
-    progress.begin("look through the gate", len(paths), "crates")
-    for path in paths:
-        crate = open_crate(layout, settings, path)
-        progress.advance()
-        if crate.file.kind != "recordings":
-            continue  # of an older edition, or no longer permitted
-        refused = gate.refused(crate.file.crate, crate.recordings)
-        if refused:
-            withheld[crate.file.crate] = refused
-        else:
-            crates.append(crate)
-    return crates, withheld
-
-
 def _index(
-    layout: Layout, settings: Settings, edition: Edition, log: Log, status: pa.Table, crates: Sequence[OpenCrate],
-    entries: tuple[IndexCrate, ...],
-) -> tuple[Index, bool]:  # fmt: skip
-    """The index, and whether it differs from the one that is published; all that it refers to is written."""
+    layout: Layout, settings: Settings, edition: Edition, log: Log, status: pa.Table,
+    given_out: Sequence[tuple[OpenCrate, IndexCrate]], dark: tuple[DarkCrate, ...],
+) -> Index:  # fmt: skip
+    """The index, but for its place in time; all that it refers to is written."""
     root = layout.publication
+    crates, entries = [crate for crate, _ in given_out], tuple(entry for _, entry in given_out)
     dated = {crate.file.crate: crate.file.info.get("Bagging-Date", "") for crate in crates}
     public = describe.public_status(status, {crate.file.crate for crate in crates})
     statuses = counts(public, "status")
@@ -140,61 +180,70 @@ def _index(
         write_once(root, shard_name(prefix, content), content)
     withdrawals = write_once(root, "withdrawals.jsonl", log.encode())
     feed = write_once(root, "feed.atom", describe.feed(settings, edition, entries, dated, log))
-    dark = tuple(_dark(layout, settings))
     write_once(root, "index.html", describe.page(settings, edition, statuses, entries, dark, log))
-    index = Index(
+    return Index(
         format="tenuto-index-1", archive=settings.archive.name, contact=settings.archive.contact,
         territory=settings.archive.territory,
         sequence=0, published_at="1970-01-01T00:00:00Z", signing_public=settings.keys.signing_public,
-        edition=edition.info.edition, tracks=public.num_rows, statuses=statuses, crates=entries, dark=dark,
+        edition=edition.info.edition,
+        sources=tuple(sorted(edition.info.sources)), tracks=public.num_rows, statuses=statuses, crates=entries, dark=dark,
         shards=Shards(digits=digits, sha256={prefix: hashlib.sha256(content).hexdigest() for prefix, content in files.items()}),
         status=write_once(root, "status.parquet", encode_table(public)),
         withdrawals=WithdrawalsRef(**withdrawals.model_dump(), entries=len(log.entries)), feed=feed,
     )  # fmt: skip
-    return _numbered(root, index)
 
 
-def _numbered(root: Path, index: Index) -> tuple[Index, bool]:
-    """The index with its place in time; the published one where nothing has changed since."""
+def _numbered(index: Index, before: Index | None, root: Path) -> tuple[Index, bool]:
+    """The index with its place in time, and whether it is a new one: the published one stays where nothing has changed since."""
     now = datetime.now(UTC)
-    before = _published(root)
     if before is not None:
         same = {"sequence": before.sequence, "published_at": before.published_at}
-        if index.model_copy(update=same) == before and (root / SIGNATURE_NAME).is_file():
+        if index.model_copy(update=same) == before:
             return before, False
-    # A publication that was lost and made again goes on above the old one: mirrors refuse a lower number.
-    sequence = max(before.sequence + 1 if before else 1, int(now.timestamp()))
+    # Milliseconds: a publication that was lost and made again goes on above the old one, since mirrors refuse a lower number.
+    sequence = max(_sequence_in(root) + 1, int(now.timestamp() * 1000))
     return index.model_copy(update={"sequence": sequence, "published_at": now.strftime("%Y-%m-%dT%H:%M:%SZ")}), True
 
 
-def _published(root: Path) -> Index | None:
+def _sequence_in(root: Path) -> int:
+    """The number of the index that lies there, whoever signed it; 0 where it is none, or no number can follow it."""
     try:
-        return parse_index((root / INDEX_NAME).read_bytes())
-    except (FileNotFoundError, IntegrityError):
+        found = parse_index((root / INDEX_NAME).read_bytes()).sequence
+    except (OSError, IntegrityError):
+        return 0
+    return found if found < _SEQUENCE_MAX else 0
+
+
+def _published(root: Path, settings: Settings) -> Index | None:
+    """The index that is published, if its signature is by this archive's key: a kill between the two leaves it without."""
+    try:
+        content = (root / INDEX_NAME).read_bytes()
+        verify_index(content, (root / SIGNATURE_NAME).read_bytes(), settings.keys.signing_public)
+        return parse_index(content)
+    except (OSError, IntegrityError):
         return None
 
 
-def _remove_stale(root: Path, index: Index) -> None:
+def _remove_stale(root: Path, index: Index, progress: Progress) -> None:
     """Delete what the index does not refer to: superseded shards, torrents and layers, crates that are given out no more."""
     kept = {one.path for crate in index.crates for one in (crate.torrent, crate.layers)}
     kept |= {address for crate in index.crates for address in crate.addresses}
     kept |= {f"recordings/{prefix}-{sha256[:8]}.json" for prefix, sha256 in index.shards.sha256.items()}
     for folder in ("recordings", "torrents", "layers", "crates"):
         for path in (root / folder).glob("*"):
-            if f"{folder}/{path.name}" not in kept:
+            if path.is_dir() and not path.is_symlink():
+                progress.say(f"{path} is a folder and none of ours; it is served with the rest: move it away")
+            elif f"{folder}/{path.name}" not in kept:
                 path.unlink()
         make_folder(root / folder)
         sync_folder(root / folder)
 
 
-def _dark(layout: Layout, settings: Settings) -> list[DarkCrate]:
-    """The crates that are kept and not given out: that they are there."""
-    found = []
-    for path in sorted(layout.dark.glob("*.zip")):
-        file = CrateFile(path)
-        count = holdings_of(layout, settings, path).num_rows
-        found.append(DarkCrate(crate=file.crate, band=file.band, recordings=count, bytes=file.size))
-    return found
+def _dark(layout: Layout, looked: Survey) -> list[DarkCrate]:
+    """The crates that are kept and not given out: that they are there. What they say of themselves needs no identity."""
+    paths = [path for path, _ in looked.found if path.parent == layout.dark] + looked.unread
+    files = [CrateFile(path) for path in sorted(paths)]
+    return [DarkCrate(crate=file.crate, band=file.band, recordings=count_of(file), bytes=file.size) for file in files]
 
 
 def _public_pem(key: Any) -> bytes:

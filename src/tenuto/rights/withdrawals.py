@@ -87,14 +87,20 @@ def parse_log(content: bytes, what: str) -> Log:
     entries: list[Withdrawal] = []
     previous = _NOTHING_BEFORE
     if content and not content.endswith(b"\n"):
-        raise IntegrityError(f"{what}: its last line is cut off; bring the file back from a copy or from the publication")
+        raise IntegrityError(
+            f"{what}: its last line is cut off; bring the file back from a copy or from the publication"
+        )
     for number, line in enumerate(content.splitlines(), 1):
         try:
             entry = Withdrawal.model_validate_json(line)
         except (ValidationError, ValueError) as error:
-            raise IntegrityError(f"{what}: line {number} is no withdrawal ({error})") from None
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise IntegrityError(
+                f"{what}: line {number} is no withdrawal ({why}); bring the file back from a copy"
+            ) from None
         if entry.previous != previous or entry.seq != number or entry.line() != line:
-            raise IntegrityError(f"{what}: the chain of digests breaks at line {number}: something was changed or taken out")
+            raise IntegrityError(f"{what}: the chain of digests breaks at line {number}: something was changed or taken "
+                                 "out; bring the file back from a copy or from the publication")  # fmt: skip
         entries.append(entry)
         previous = hashlib.sha256(line).hexdigest()
     return Log(tuple(entries))
