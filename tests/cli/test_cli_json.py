@@ -214,6 +214,10 @@ def test_for_people_every_verb_says_what_to_do_next(
         (["catalogue", "build", *here], "Next: tenuto plan"),
         (["catalogue", "info", *here], "track"),
         (["plan", "--budget", "1 GB", *here], "budget"),
+        (["status", *here], "Next: tenuto keep"),
+        (["keep", *here], "Next: tenuto publish"),
+        (["publish", *here], "Serve it with"),
+        (["check", *here], "everything is as it was sealed"),
         (["status", *here], "Next: tenuto harvest"),
     ]
     for words, said in steps:

@@ -12,10 +12,10 @@ import evidence_maker as made
 from support import make_archive
 from tenuto.archive import SourceSettings, load_settings
 from tenuto.archive.settings import Band
+from tenuto.crates.status import archive_status
 from tenuto.model.errors import IntegrityError
 from tenuto.model.statuses import STATUSES
 from tenuto.selection import load_newest, make_plan
-from tenuto.crates.status import archive_status
 
 LOSSLESS = {"suffix": "flac", "contentType": "audio/flac", "bitRate": 900, "size": 30_000_000, "duration": 240}
 SONGS = (

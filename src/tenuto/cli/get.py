@@ -49,7 +49,9 @@ def get(
     if key is not None and from_ is None:
         raise UsageError("--key goes with --from: an archive's own crates are read without it")
     if identity is not None and from_ is not None:
-        raise UsageError("--identity opens the archive's own dark crates; a publication has none, so it goes without --from")
+        raise UsageError(
+            "--identity opens the archive's own dark crates; a publication has none, so it goes without --from"
+        )
     with TerminalProgress() as progress:
         if from_ is None:
             from tenuto.publication.own import take_from_archive

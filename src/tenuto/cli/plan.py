@@ -77,6 +77,7 @@ def _render(made: Any, folder: Path, free_bytes: int) -> None:
         )
     )
     line(f"per track  {folder / 'tracks.parquet'}")
+    line("Next: tenuto keep")
 
 
 def _share(part: int | None, whole: int | None) -> str:

@@ -3,18 +3,11 @@
 import os
 import queue
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-
-import msgspec
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, remove_leftovers, write_durably
@@ -23,6 +16,7 @@ from tenuto.crates.hashing import BUFFER_BYTES, metainfo_of
 from tenuto.crates.holdings import all_holdings
 from tenuto.crates.journal import JOURNAL_NAME, DraftFolder, read_journal
 from tenuto.crates.merkle import leaves_of, piece_length, pieces_of
+from tenuto.crates.processes import WorkerProcess, worker_processes
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
@@ -136,18 +130,21 @@ def _tasks(
     undone = [draft for draft in drafts if not is_sealed(layout, draft)]
     known = held_recordings(layout, settings, {draft.crate for draft in undone})
     log = load_log(layout)
+    withdrawn = log.by_key()
     tasks, held = [], 0
     for draft in undone:
         progress.advance()
         if not is_retry and _is_closed(layout, draft):
             continue
-        if not known.found:
+        if not known.found and not withdrawn:
             tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, (), is_retry))
             continue
         wanted = load_wanted(layout, plan, edition, draft, log)
         have = tuple(one.key for one in wanted if known.has(one.key, one.tier, one.offer_digest, one.evidence_id,
                      reads_files=_reads_files(settings, one.source), is_dark=draft.is_dark))  # fmt: skip
         held += len(have)
+        have += tuple(one.key for one in wanted if one.key in withdrawn and one.key not in have
+                      and (withdrawn[one.key].is_destroyed or not draft.is_dark))  # fmt: skip
         if len(have) < len(wanted):
             tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, have, is_retry))
     return tasks, held
@@ -202,86 +199,17 @@ def _count_failures(layout: Layout, drafts: Sequence[Draft], result: Kept) -> No
     for draft in drafts:
         for file in (layout.journals / f"{draft.crate}.jsonl", layout.drafts / draft.crate / JOURNAL_NAME):
             latest |= {outcome.key: outcome.code for outcome in read_journal(file)}
-    result.failed = dict(sorted(Counter(code for code in latest.values() if code).items()))
-
-
-class _Process:
-    """One worker process and what it is at."""
-
-    def __init__(self, root: Path, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
-        # -P: nothing is imported from the folder one happens to be in. Ctrl-C is for this process: it is blocked in the
-        # worker from its first moment.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            words = [sys.executable, "-P", "-m", "tenuto.crates.worker", str(os.getpid())]
-            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 -- our own words
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.task: Task | None = None
-        self.in_hand = ""
-        self._tell(os.fsencode(root))
-        self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
-        self._listener.start()
-
-    def give(self, task: Task) -> None:
-        self.task, self.in_hand = task, ""
-        self._tell(msgspec.json.encode(task))
-
-    def end(self) -> None:
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it died before it had read all of its task
-                self._process.stdin.close()
-        try:
-            self._process.wait(_LET_GO_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._listener.join(_LET_GO_S)
-        if self._process.stdout is not None and not self._listener.is_alive():
-            self._process.stdout.close()
-
-    def ended_with(self) -> str:
-        code = self._process.wait()
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-    def _tell(self, line: bytes) -> None:
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.write(line + b"\n")
-                self._process.stdin.flush()
-            except BrokenPipeError:
-                pass  # it has died; its listener says so
-
-    def _listen(self, events: "queue.Queue[tuple[_Process, Event | None]]") -> None:
-        try:
-            for line in self._process.stdout or ():
-                events.put((self, msgspec.json.decode(line, type=Event)))
-        except (msgspec.MsgspecError, OSError, ValueError):
-            self._process.kill()  # it died in the middle of a line
-        finally:
-            events.put((self, None))
-
-
-@contextmanager
-def _processes(
-    layout: Layout, count: int, events: "queue.Queue[tuple[_Process, Event | None]]"
-) -> Iterator[list[_Process]]:
-    processes: list[_Process] = []
-    try:
-        for _ in range(count):
-            processes.append(_Process(layout.root, events))  # noqa: PERF401 -- each is ended, also where the next cannot start
-        yield processes
-    finally:
-        for process in processes:
-            process.end()
+    withdrawn = load_log(layout).by_key()
+    codes = Counter(code for key, code in latest.items() if code and key not in withdrawn)
+    result.failed = dict(sorted(codes.items()))
 
 
 def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress, result: Kept) -> None:
     """Give each process a draft, hear what comes of it, give it the next; a process that dies is replaced."""
     waiting = list(reversed(tasks))
     crashed: dict[str, Counter[str]] = {}
-    events: queue.Queue[tuple[_Process, Event | None]] = queue.Queue()
-    with _processes(layout, count, events) as processes:
+    events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
+    with worker_processes(layout, count, events) as processes:
         busy = len(processes)
         for process in processes:
             process.give(waiting.pop())
@@ -297,7 +225,7 @@ def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress,
                     again = _after_crash(process, crashed, progress, result)
                     waiting += [again] if again else []
                     if waiting and not _is_hopeless(result):
-                        processes.append(_Process(layout.root, events))
+                        processes.append(WorkerProcess(layout.root, events))
                         processes[-1].give(waiting.pop())
                         busy += 1
             elif _hear(process, event, progress, result):
@@ -308,7 +236,7 @@ def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress,
                     process.end()
 
 
-def _hear(process: _Process, event: Event, progress: Progress, result: Kept) -> bool:
+def _hear(process: WorkerProcess, event: Event, progress: Progress, result: Kept) -> bool:
     """Take in an event; whether the process has done its draft."""
     match event.kind:
         case "begin":
@@ -336,7 +264,9 @@ def _hear(process: _Process, event: Event, progress: Progress, result: Kept) -> 
     return False
 
 
-def _after_crash(process: _Process, crashed: dict[str, Counter[str]], progress: Progress, result: Kept) -> Task | None:
+def _after_crash(
+    process: WorkerProcess, crashed: dict[str, Counter[str]], progress: Progress, result: Kept
+) -> Task | None:
     """The draft again after its process died, with the recording that it had in hand counted against; None: given up."""
     task, how = process.task, process.ended_with()
     if task is None:

@@ -15,7 +15,7 @@ from tenuto.catalogue import Edition, load_statements, open_edition
 from tenuto.model.errors import UsageError
 from tenuto.model.ids import track_key
 from tenuto.rights import Action, Decision, Statement, may
-from tenuto.rights.withdrawals import Log, parse_log, statement_of
+from tenuto.rights.withdrawals import WITHDRAWAL, Log, parse_log, statement_of
 from tenuto.selection.plan import Plan
 
 DARK = "dark"
@@ -81,7 +81,10 @@ def refusal_of(wanted: Wanted, draft: Draft, territory: str, today: date) -> str
     if not keep.is_allowed:
         return keep.reason
     give = wanted.may(Action.GIVE_OUT, territory, today)
-    return "" if draft.is_dark or give.is_allowed else f"{give.reason}; run tenuto plan: it will be kept dark"
+    if draft.is_dark or give.is_allowed:
+        return ""
+    is_withdrawn = give.statement is not None and give.statement.basis == WITHDRAWAL
+    return give.reason if is_withdrawn else f"{give.reason}; run tenuto plan: it will be kept dark"
 
 
 def load_drafts(layout: Layout, plan: Plan) -> list[Draft]:

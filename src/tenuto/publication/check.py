@@ -99,6 +99,10 @@ def _orphans(layout: Layout) -> Iterator[Finding]:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             is_crate = path.suffix == ".zip" and path.is_file() and not path.name.startswith(".")
             belongs = path.suffix == ".torrent" and torrent_beside(path.with_suffix(".zip")) == path
+            if path.suffix == ".torrent-next":
+                said = "a revision was not finished; run: tenuto publish"
+                yield Finding(code="withdrawal-pending", subject=f"{folder.name}/{path.name}", message=said)
+                continue
             if is_crate or (belongs and path.with_suffix(".zip").is_file()):
                 continue
             what = "the next keep or publish removes it" if path.name.startswith(LEFTOVER_PREFIX) else "move it away"

@@ -23,6 +23,9 @@ REASONS = {
 }
 """Reason -> what it means; no other is written, so that the public log says nothing of a person."""
 
+WITHDRAWAL = "withdrawal"
+"""The basis of statements that come from this log."""
+
 _NOTHING_BEFORE = "0" * 64
 
 
@@ -74,7 +77,7 @@ class Log:
 def statement_of(withdrawal: Withdrawal) -> Statement:
     """A withdrawal as a statement for the gate: it forbids giving out and examining, and keeping where it destroys."""
     return Statement(
-        basis="withdrawal",
+        basis=WITHDRAWAL,
         licence_text=withdrawal.reason,
         may_keep=False if withdrawal.is_destroyed else None,
         may_give_out=False,
