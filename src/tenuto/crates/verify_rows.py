@@ -104,7 +104,7 @@ def _row_fault(row: dict[str, Any], bag: Bag) -> str | None:
         return f"tier {row['tier']!r} and derived_from {row['derived_from']!r} do not fit"
     if row["sealed_bytes"] is not None or row["sealed_sha256"] is not None:
         return "it has the figures of a dark crate"
-    name = _ID8.search(path)
-    if name is None or name[1] != row["sha256"][:8]:
+    id8 = _ID8.search(path)
+    if id8 is None or id8[1] != row["sha256"][:8]:
         return f"its name does not carry {row['sha256'][:8]}"
     return None

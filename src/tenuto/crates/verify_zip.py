@@ -97,7 +97,8 @@ class _Walk:
         if named is not None and _same(raw, named):
             return named
         own = _parse_local(raw, at)
-        path = self._found.path_of(named or own) if named or own else ""
+        some = named or own
+        path = self._found.path_of(some) if some is not None else ""
         if own is None:
             if self._found.directory is not None:
                 self._zip(
