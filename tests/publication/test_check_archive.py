@@ -79,7 +79,9 @@ def test_nothing_is_changed_by_a_check(layout, capsys):
     before = contents(layout.root)
     found(layout, capsys, "--all")
     after = contents(layout.root)
-    assert {name for name in before if not name.startswith("state/")} == {n for n in after if not n.startswith("state/")}
+    assert {name for name in before if not name.startswith("state/")} == {
+        n for n in after if not n.startswith("state/")
+    }
     assert all(after[name] == content for name, content in before.items() if not name.startswith((".tenuto", "state/")))
 
 

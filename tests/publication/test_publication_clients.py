@@ -26,7 +26,13 @@ def test_torrent_is_read_back_as_it_was_written(size):
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "../climbs.zip"}, {"piece_length": 3}, {"length": 2 * PIECE}, {"layer": b"\0" * 32}, {"name": "CON\0.zip"}],
+    [
+        {"name": "../climbs.zip"},
+        {"piece_length": 3},
+        {"length": 2 * PIECE},
+        {"layer": b"\0" * 32},
+        {"name": "CON\0.zip"},
+    ],
 )
 def test_torrent_that_clients_read_otherwise_is_refused(change):
     with pytest.raises(IntegrityError, match="libtorrent"):

@@ -123,7 +123,9 @@ def test_dark_crate_is_counted_and_gives_nothing_away_when_the_caller_hands_too_
 
 def test_statuses_stand_with_their_total_and_meaning() -> None:
     words = " ".join(Page(render({"over_budget": 1_000, "planned": 1_999, "kept": 1})).words.split())
-    assert re.search(r"planned 1,999 will be kept over budget 1,000 the budget .* kept 1 kept in an open crate Total 3,000", words)
+    assert re.search(
+        r"planned 1,999 will be kept over budget 1,000 the budget .* kept 1 kept in an open crate Total 3,000", words
+    )
 
 
 def test_page_is_refused_when_the_statuses_do_not_add_up_to_the_tracks() -> None:

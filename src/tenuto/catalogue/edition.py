@@ -167,7 +167,9 @@ def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
 
 def load_statements(edition: Edition) -> list[Statement]:
     """The statements of an edition, by their row."""
-    rows = pq.read_table(edition.table("statement")).sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
+    rows = (
+        pq.read_table(edition.table("statement")).sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
+    )
     return [statement_from(row) for row in rows]
 
 

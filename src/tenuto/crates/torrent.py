@@ -78,7 +78,9 @@ def _metainfo(values: Any) -> Metainfo:
     count = -(-size // piece)
     _check(len(info[b"pieces"]) == count * _SHA1_BYTES, f"{len(info[b'pieces'])} bytes of pieces for {count} pieces")
     _check(len(root) == HASH_BYTES, "its root is no SHA-256")
-    _check(bool(layer) == (count > 1) and len(values[b"piece layers"]) == (count > 1), "it has layers of something else")
+    _check(
+        bool(layer) == (count > 1) and len(values[b"piece layers"]) == (count > 1), "it has layers of something else"
+    )
     if count > 1:
         _check(len(layer) == count * HASH_BYTES, f"{len(layer)} bytes of piece layer for {count} pieces")
         _check(root_of_layer(layer, piece) == root, "its piece layer does not lead to its root")

@@ -15,7 +15,14 @@ def load_back(metainfo: Metainfo) -> None:
     if read is None:
         raise IntegrityError(f"libtorrent reads no torrent in that of {metainfo.name}")
     hashes, files = read.info_hashes(), read.layout()
-    found = (str(hashes.v1), str(hashes.v2), files.num_files(), files.file_path(0), files.file_size(0), read.piece_length())
+    found = (
+        str(hashes.v1),
+        str(hashes.v2),
+        files.num_files(),
+        files.file_path(0),
+        files.file_size(0),
+        read.piece_length(),
+    )
     wanted = (metainfo.infohash_v1, metainfo.infohash_v2, 1, metainfo.name, metainfo.length, metainfo.piece_length)
     if found != wanted:
         raise IntegrityError(f"libtorrent reads the torrent of {metainfo.name} as {found}, it was written as {wanted}")
