@@ -150,7 +150,7 @@ def test_so_much_damage_that_it_would_fill_the_memory_is_noted_by_buffers(
     assert codes(verify_crate(made.path)) == {"block-damaged"}
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(300)])])
+@pytest.mark.parametrize("step", [97, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_every_single_byte_that_is_flipped_is_found(tmp_path: Path, step: int) -> None:
     made = make_crate(tmp_path, (1,))
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:

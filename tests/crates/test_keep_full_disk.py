@@ -15,6 +15,8 @@ from support import tenuto
 from tenuto.archive import Layout
 from tenuto.crates.holdings import crate_files
 
+pytestmark = pytest.mark.long
+
 SIZE = 24 * 2**20
 
 

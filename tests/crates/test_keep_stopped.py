@@ -16,6 +16,8 @@ from keep_maker import Shop, crates, failures, keep, kept, leftovers, outcomes, 
 from support import tenuto, tenuto_json
 from tenuto.crates.holdings import crate_files
 
+pytestmark = pytest.mark.long
+
 
 def workers_of(parent: int) -> list[int]:
     """The worker processes of a process, by /proc."""
