@@ -21,7 +21,7 @@ demo: setup ## build, check and open a small archive; MUSIC=folder takes your ow
 	"$(bin)/python" tools/demo/run.py
 
 test: setup ## the quick tests
-	"$(bin)/python" -m pytest -m "not long"
+	"$(bin)/python" -m pytest -m "not long" -n auto --dist loadfile
 
 test-long: setup ## the long tests: kills, other people's programs, chaos
 	"$(bin)/python" -m pytest -m long

@@ -25,9 +25,10 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from measuring import forget, show
 
@@ -92,7 +93,7 @@ def by_loop(folder: Path, target: Path) -> None:
     with target.open("xb", buffering=0) as out:
         for path in sorted(folder.glob("*.part")):
             with path.open("rb", buffering=0) as file:
-                while count := file.readinto(buffer):  # type: ignore[attr-defined]
+                while count := file.readinto(buffer):
                     out.write(buffer[:count])
         os.fsync(out.fileno())
 
@@ -109,7 +110,7 @@ def by_hashing(folder: Path, _: Path) -> None:
     size = (folder / "whole").stat().st_size
     buffers = itertools.cycle(BUFFERS)
     with ThreadPoolExecutor(2) as threads:
-        done = []
+        done: list[Future[Any]] = []
         for at in range(0, size, STEP_BYTES):
             content = next(buffers)[: size - at]
             done += [
@@ -152,7 +153,7 @@ def timed(work: str, folder: Path, processes: int = 1, *, is_cold: bool = False)
     started = []
     for target in targets:
         target.parent.mkdir(exist_ok=True)
-        command = [sys.executable, __file__, "--work", work, "--folder", folder, "--target", target]
+        command = [sys.executable, __file__, "--work", work, "--folder", str(folder), "--target", str(target)]
         started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     for one in started:
         assert one.stdout
@@ -173,7 +174,7 @@ def keep(path: Path) -> None:
     """Bring a file into the page cache."""
     buffer = bytearray(STEP_BYTES)
     with path.open("rb", buffering=0) as file:
-        while file.readinto(buffer):  # type: ignore[attr-defined]
+        while file.readinto(buffer):
             pass
 
 

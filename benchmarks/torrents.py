@@ -87,9 +87,9 @@ def torf_python() -> str | None:
     python = place / "bin/python"
     try:
         if not python.exists():
-            subprocess.run([sys.executable, "-m", "venv", place], check=True, capture_output=True)
-        if subprocess.run([python, "-c", "import torf"], check=False, capture_output=True).returncode:
-            command = [python, "-m", "pip", "install", "--quiet", TORF]
+            subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, capture_output=True)
+        if subprocess.run([str(python), "-c", "import torf"], check=False, capture_output=True).returncode:
+            command = [str(python), "-m", "pip", "install", "--quiet", TORF]
             subprocess.run(command, check=True, capture_output=True, timeout=120)
     except (OSError, subprocess.SubprocessError) as error:
         print(f"torf could not be installed here, so it is left out ({type(error).__name__})")

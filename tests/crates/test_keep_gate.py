@@ -65,9 +65,10 @@ def test_refused_recordings_get_no_supplement_while_the_gate_refuses_them(tmp_pa
 def test_withdrawn_track_is_not_put_into_an_open_crate(tmp_path):
     layout = shelf(tmp_path)
     _withdraw(layout, "0/0.flac", is_destroyed=False)
-    keep(layout, code=9)
-    assert set(failures(layout)) == {"recording-refused"}
+    keep(layout)
+    assert failures(layout) == {}
     assert set(kept(layout)) == set(contents(tmp_path / "music")) - {"0/0.flac"}
+    keep(layout)
 
 
 def test_destroyed_track_is_not_fetched_into_a_dark_crate_and_a_withdrawn_one_may_be(tmp_path):
@@ -77,7 +78,7 @@ def test_destroyed_track_is_not_fetched_into_a_dark_crate_and_a_withdrawn_one_ma
     layout = shelf(tmp_path, permission=None)
     _withdraw(layout, "a.flac", is_destroyed=True)
     _withdraw(layout, "b.flac", is_destroyed=False)
-    keep(layout, code=9)
+    keep(layout)
     assert set(kept(layout)) == {"b.flac", "c.flac"}
 
 
@@ -88,7 +89,7 @@ def test_track_withdrawn_after_it_was_fetched_is_not_sealed(tmp_path):
     keep(layout, code=1)
     layout.crates.unlink()
     _withdraw(layout, "0/0.flac", is_destroyed=True)
-    keep(layout, code=9)
+    keep(layout)
     assert "0/0.flac" not in kept(layout)
     gone = (tmp_path / "music/0/0.flac").read_bytes()
     assert not any(gone in path.read_bytes() for path in layout.root.rglob("*") if path.is_file())

@@ -136,8 +136,7 @@ def _write(
                 writer.write(file.content)
             progress.advance(file.bytes)
         writer.check()
-        content, _ = _tail(front, tail, info, writer.leaves())
-        writer.write(content)
+        writer.write(_tail(front, tail, info, writer.leaves())[0])
         return writer.finish(name)
 
 
