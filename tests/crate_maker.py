@@ -149,7 +149,7 @@ def withdraw_by_hand(made: Made, gone: Sequence[str], *, with_zeros: bool = True
     tail = tail_files(rows, listed, info.revision)
     described = [(path, entry.bytes, digests[path]) for path, entry in kept.items()]
     files = [leaves, *tail, *closing_files(described, tail, leaves, info)]
-    made.path.write_bytes(bytes(content) + tail_of(crate.crate, list(kept.values()), crate.leaves, files)[0])
+    made.path.write_bytes(bytes(content) + b"".join(tail_of(crate.crate, list(kept.values()), crate.leaves, files)))
     return Made(made.path, write_torrent(made.path), tuple(path for path in made.songs if path not in gone))
 
 

@@ -63,7 +63,8 @@ class HashedWriter:
         self._ring = deque(_Buffer() for _ in range(_BUFFERS))
         self._buffer = self._ring.popleft()
         self._written = 0
-        self._hashed: list[tuple[Future[bytes], Future[bytes]]] = []
+        self._hashed: deque[tuple[Future[bytes], Future[bytes]]] = deque()
+        self._leaves, self._pieces = bytearray(), bytearray()
         self._promised: list[tuple[Path, str, Future[str]]] = []
         _write_straight(file)
 
@@ -113,7 +114,8 @@ class HashedWriter:
         """The leaves of all whole blocks written so far."""
         whole = self._buffer.filled // BLOCK_BYTES * BLOCK_BYTES
         ahead = leaves_of(self._buffer.content[:whole])
-        return b"".join([*(leaves.result() for leaves, _ in self._hashed), ahead])
+        self._gather()
+        return b"".join((self._leaves, ahead))
 
     def finish(self, name: str) -> Metainfo:
         """Write what is left; the file as a torrent called `name`."""
@@ -121,9 +123,15 @@ class HashedWriter:
         self._flush()
         for buffer in self._ring:
             buffer.wait()
-        leaves = b"".join([leaves.result() for leaves, _ in self._hashed])
-        pieces = b"".join([pieces.result() for _, pieces in self._hashed])
-        return metainfo_of(name, self._written, self._piece_bytes, leaves, pieces)
+        self._gather()
+        return metainfo_of(name, self._written, self._piece_bytes, self._leaves, bytes(self._pieces))
+
+    def _gather(self, left: int = 0) -> None:
+        """Add up what the threads found, but for the newest `left` buffers: each leaf is held once."""
+        while len(self._hashed) > left:
+            leaves, pieces = self._hashed.popleft()
+            self._leaves += leaves.result()
+            self._pieces += pieces.result()
 
     def _room(self) -> memoryview:
         return self._buffer.content[self._buffer.filled :]
@@ -144,6 +152,7 @@ class HashedWriter:
         self._ring.append(self._buffer)
         self._buffer = self._ring.popleft()
         self._buffer.wait()
+        self._gather(left=_BUFFERS)
 
 
 def _write_straight(file: BinaryIO) -> None:
@@ -197,7 +206,7 @@ def _read_all(file: BinaryIO, buffer: memoryview) -> int:
     return filled
 
 
-def metainfo_of(name: str, size: int, piece_bytes: int, leaves: bytes, pieces: bytes) -> Metainfo:
+def metainfo_of(name: str, size: int, piece_bytes: int, leaves: bytes | bytearray, pieces: bytes) -> Metainfo:
     """The torrent of a file by its hashes."""
     layer = layer_of(leaves, piece_bytes) if size > piece_bytes else b""
     return Metainfo(name, size, piece_bytes, pieces, root_of(leaves, piece_bytes), layer)

@@ -40,14 +40,14 @@ def pieces_of(content: bytes | bytearray | memoryview, piece_bytes: int) -> byte
     )
 
 
-def layer_of(leaves: bytes, piece_bytes: int) -> bytes:
+def layer_of(leaves: bytes | bytearray, piece_bytes: int) -> bytes:
     """The piece layer: the hash of each piece from its leaves, the last piece filled up with NO_LEAF."""
     step = piece_bytes // BLOCK_BYTES * HASH_BYTES
     width = piece_bytes // BLOCK_BYTES
     return b"".join([_root(leaves[at : at + step], width, NO_LEAF) for at in range(0, len(leaves), step)])
 
 
-def root_of(leaves: bytes, piece_bytes: int) -> bytes:
+def root_of(leaves: bytes | bytearray, piece_bytes: int) -> bytes:
     """The pieces root of a file by its leaves."""
     count = len(leaves) // HASH_BYTES
     if count <= piece_bytes // BLOCK_BYTES:
@@ -66,16 +66,16 @@ def piece_root(leaves: bytes, piece_bytes: int) -> bytes:
     return _root(leaves, piece_bytes // BLOCK_BYTES, NO_LEAF)
 
 
-def _root(hashes: bytes, width: int, filler: bytes) -> bytes:
+def _root(hashes: bytes | bytearray, width: int, filler: bytes) -> bytes:
     """The root over `width` (a power of two) hashes, those that are missing being `filler`."""
     sha256 = hashlib.sha256
     while width > 1:
         if len(hashes) // HASH_BYTES % 2:
-            hashes += filler
+            hashes = hashes + filler  # a new one: a bytearray is its owner's
         hashes = b"".join([sha256(hashes[at : at + 64]).digest() for at in range(0, len(hashes), 64)])
         filler = sha256(filler + filler).digest()
         width //= 2
-    return hashes or filler
+    return bytes(hashes) or filler
 
 
 def _power_of_two(count: int) -> int:

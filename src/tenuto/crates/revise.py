@@ -76,9 +76,9 @@ def revise(layout: Layout, settings: Settings, path: Path, removals: Sequence[Re
         with path.open("rb", buffering=0) as old, beside.open("x+b", buffering=0) as new:
             _copy_around(old, new, crate, gone)
             leaves = _leaves(new, crate, gone)
-            content = _tail(layout, settings, crate, left, gone, leaves, before)
             new.seek(crate.leaves.header_offset)
-            _write(new, content)
+            for part in _tail(layout, settings, crate, left, gone, leaves, before):
+                _write(new, part)
             size = new.truncate()
             metainfo = _metainfo(new, size, before, crate, gone, leaves)
             os.fsync(new.fileno())
@@ -219,7 +219,7 @@ def _changed(gone: Sequence[tuple[Entry, Withdrawn]], step: int) -> list[tuple[i
 def _tail(
     layout: Layout, settings: Settings, crate: CrateFile, left: pa.Table, gone: Sequence[tuple[Entry, Withdrawn]], leaves: bytes,
     before: Metainfo,
-) -> bytes:  # fmt: skip
+) -> list[bytes]:  # fmt: skip
     withdrawn = sorted([*crate.withdrawn(), *(one for _, one in gone)], key=lambda one: one.header_offset)
     info = _info(crate, before, withdrawn, left.num_rows)
     tail = _describing(layout, settings, crate, left, info, withdrawn)
@@ -230,7 +230,7 @@ def _tail(
     described = [(path, entry.bytes, digests[path]) for path, entry in front.items()]
     sealed = item(LEAVES_NAME, leaves)
     files = [sealed, *tail, *closing_files(described, tail, sealed, info)]
-    return tail_of(crate.crate, list(front.values()), crate.leaves, files)[0]
+    return tail_of(crate.crate, list(front.values()), crate.leaves, files)
 
 
 def _describing(

@@ -79,8 +79,8 @@ def closing_files(
     return [about, listed, item(TAG_MANIFEST_NAME, bag.manifest(tags))]
 
 
-def tail_of(crate: str, kept: Sequence[Entry], leaves: Entry, files: Sequence[Item]) -> tuple[bytes, int]:
-    """All bytes from `leaves.bin`'s header to the end of the crate, given its leaves as the first of `files`.
+def tail_of(crate: str, kept: Sequence[Entry], leaves: Entry, files: Sequence[Item]) -> list[bytes]:
+    """All bytes from `leaves.bin`'s header to the end of the crate, in parts, given its leaves as the first of `files`.
 
     `kept` are the entries before it that the central directory names.
     """
@@ -89,9 +89,7 @@ def tail_of(crate: str, kept: Sequence[Entry], leaves: Entry, files: Sequence[It
     entries += _place(crate, files[1:], leaves.end)
     for file, entry in zip(files[1:], entries[len(kept) + 1 :], strict=True):
         parts += [zipform.local_header(entry), _content(file)]
-    parts.append(zipform.directory(entries, entries[-1].end))
-    content = b"".join(parts)
-    return content, leaves.header_offset + len(content)
+    return [*parts, zipform.directory(entries, entries[-1].end)]
 
 
 def seal(path: Path, front: Front, tail: Sequence[Item], info: BagInfo, progress: Progress | None = None) -> Metainfo:
@@ -136,11 +134,12 @@ def _write(
                 writer.write(file.content)
             progress.advance(file.bytes)
         writer.check()
-        writer.write(_tail(front, tail, info, writer.leaves())[0])
+        for part in _tail(front, tail, info, writer.leaves()):
+            writer.write(part)
         return writer.finish(name)
 
 
-def _tail(front: Front, tail: Sequence[Item], info: BagInfo, leaves: bytes) -> tuple[bytes, int]:
+def _tail(front: Front, tail: Sequence[Item], info: BagInfo, leaves: bytes) -> list[bytes]:
     sealed = item(LEAVES_NAME, leaves)
     described = [(file.path, file.bytes, file.sha256) for file in front.files]
     return tail_of(
@@ -150,7 +149,7 @@ def _tail(front: Front, tail: Sequence[Item], info: BagInfo, leaves: bytes) -> t
 
 def _size(front: Front, tail: Sequence[Item], info: BagInfo) -> int:
     """How long the crate file will be: leaves have their length before they have their values."""
-    return _tail(front, tail, info, bytes(front.leaves.bytes))[1]
+    return front.leaves.header_offset + sum(map(len, _tail(front, tail, info, bytes(front.leaves.bytes))))
 
 
 def _place(crate: str, files: Sequence[Item], at: int) -> list[Entry]:
