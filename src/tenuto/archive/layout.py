@@ -90,6 +90,11 @@ class Layout:
         return self.root / "withdrawals.jsonl"
 
     @property
+    def withdrawn_recordings(self) -> Path:
+        """The digests of what was withdrawn, mode 0600: never given out, and outside `state/`, since nothing else knows them."""
+        return self.root / "withdrawn-recordings.jsonl"
+
+    @property
     def drafts(self) -> Path:
         """Recordings fetched for crates that are not sealed yet."""
         return self.state / "drafts"
