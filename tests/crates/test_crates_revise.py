@@ -17,6 +17,7 @@ from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import read_metainfo
 from tenuto.crates.verify import verify_crate
 from tenuto.model.ids import track_key
+from tenuto.rights.withdrawals import Log
 
 DAY = date(2026, 11, 20)
 
@@ -137,6 +138,10 @@ def test_publish_finishes_a_revision_that_was_cut_off(shelf, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(module, "finish_revision", lambda _path: None)
         _revise(shelf, OPEN[1])
+    log = Log().with_one_more(
+        key=track_key(SOURCE, OPEN[1]), reason="law", on=DAY, is_destroyed=False, crates=[path.stem]
+    )
+    shelf.layout.withdrawals.write_bytes(log.encode())
     shelf("publish")
     assert [one.revision for one in shelf.index().crates if one.crate == path.stem] == [1]
     _is_whole(path)

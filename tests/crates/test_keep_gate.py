@@ -1,14 +1,37 @@
 """The gate at keeping and at sealing: what the plan may have thought, and what holds today."""
 
-from datetime import date, timedelta
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from keep_maker import GRANT, NAME, contents, crates, failures, keep, kept, music, put, rows, shelf, statuses, table_of
+import pytest
+
+from harvesting import verb
+from keep_maker import (
+    GRANT,
+    NAME,
+    bands,
+    contents,
+    crates,
+    failures,
+    keep,
+    kept,
+    music,
+    outcomes,
+    put,
+    rows,
+    shelf,
+    statuses,
+    table_of,
+)
 from support import tenuto_json
+from tenuto.crates import wanted
 from tenuto.crates.holdings import crate_files
+from tenuto.crates.withdrawn import note_recordings
 from tenuto.model.ids import track_key
 from tenuto.rights.withdrawals import Log, parse_log
 
-TODAY = date.today()  # noqa: DTZ011 -- the gate goes by the operator's day
+TODAY = datetime.now(UTC).date()
 
 
 def test_what_a_permission_forbids_to_keep_is_not_fetched(tmp_path):
@@ -95,6 +118,104 @@ def test_track_withdrawn_after_it_was_fetched_is_not_sealed(tmp_path):
     assert not any(gone in path.read_bytes() for path in layout.root.rglob("*") if path.is_file())
 
 
+@pytest.mark.parametrize(
+    ("permission", "is_destroyed", "is_refused"),
+    [(GRANT, False, True), (GRANT, True, True), (None, False, False), (None, True, True)],
+)
+def test_recording_that_was_taken_back_is_refused_under_another_id(tmp_path, permission, is_destroyed, is_refused):
+    layout = shelf(tmp_path, permission=permission)
+    content = (tmp_path / "music/0/0.flac").read_bytes()
+    note_recordings(layout, 1, [hashlib.sha256(content).hexdigest()], is_destroyed=is_destroyed)
+    keep(layout, code=9 if is_refused else 0)
+    assert ("0/0.flac" not in kept(layout)) == is_refused
+    assert len(rows(layout)) == 5 - is_refused
+    if is_refused:
+        assert failures(layout)["recording-refused"].startswith("withdrawn (")
+        assert content not in _all_bytes(layout)
+        keep(layout, "--retry-failed", code=9)
+        assert len(rows(layout)) == 4
+
+
+@pytest.mark.parametrize("of", ["original", "derivative"])
+def test_derivative_of_what_was_taken_back_is_refused_by_either_digest(tmp_path, of):
+    put(tmp_path / "music/a.flac", 1, 6.0, title="A")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        layout = shelf(tmp_path / name, tmp_path / "music", settings=bands("opus-32"))
+        if name == "one":
+            keep(layout)
+            (one,) = rows(layout)
+    digest = one.row["derived_from"] if of == "original" else one.row["sha256"]
+    note_recordings(layout, 1, [digest], is_destroyed=False)
+    keep(layout, code=9)
+    assert rows(layout) == []
+    assert failures(layout).keys() == {"recording-refused"}
+
+
+@pytest.mark.parametrize("of", ["original", "derivative"])
+def test_recording_taken_back_after_it_was_fetched_under_another_id_is_not_sealed(tmp_path, of):
+    put(tmp_path / "music/a.flac", 1, 6.0, title="A")
+    layout = shelf(tmp_path, settings=bands("opus-32"))
+    layout.crates.rmdir() if layout.crates.exists() else None
+    layout.crates.touch()
+    keep(layout, code=1)
+    layout.crates.unlink()
+    (outcome,) = outcomes(layout).values()
+    (file,) = layout.drafts.glob("*/0*")
+    content = file.read_bytes()
+    note_recordings(layout, 1, [outcome.derived_from if of == "original" else outcome.sha256], is_destroyed=False)
+    keep(layout, code=9)
+    assert crate_files(layout) == []
+    assert failures(layout)["recording-refused"].startswith("withdrawn (")
+    assert content not in _all_bytes(layout)
+
+
+def test_draft_of_which_all_was_destroyed_meanwhile_leaves_nothing(tmp_path):
+    put(tmp_path / "music/a.flac", 1, title="A")
+    layout = shelf(tmp_path)
+    layout.crates.rmdir() if layout.crates.exists() else None
+    layout.crates.touch()
+    keep(layout, code=1)
+    layout.crates.unlink()
+    _withdraw(layout, "a.flac", is_destroyed=True)
+    keep(layout)
+    assert list(layout.drafts.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["--retry-failed"]])
+def test_plan_of_an_older_edition_is_not_carried_out(tmp_path, words, capsys):
+    layout = shelf(tmp_path)
+    (tmp_path / "permission.toml").write_text(GRANT.replace("may_keep = true", "may_keep = false"))
+    assert verb(layout, "harvest") == 0
+    assert verb(layout, "catalogue", "build") == 0
+    keep(layout, *words, code=2)
+    said = capsys.readouterr().err
+    assert "was made from an older edition" in said
+    assert "run: tenuto plan" in said
+    assert crate_files(layout) == []
+    assert tenuto_json("status", "--archive", layout.root)["next"] == "tenuto plan"
+    assert verb(layout, "plan") == 0
+    keep(layout, *words)
+    assert crate_files(layout) == []
+
+
+def test_gate_goes_by_the_day_of_utc(monkeypatch):
+    class Clock:
+        @staticmethod
+        def now(zone):
+            assert zone is UTC
+            return datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
+
+    monkeypatch.setattr(wanted, "datetime", Clock)
+    assert wanted.today().isoformat() == "2026-01-31"
+    sources = Path(wanted.__file__).parents[1].rglob("*.py")
+    assert [path.name for path in sources if "date.today()" in path.read_text()] == []
+
+
+def _all_bytes(layout):
+    return b"".join(path.read_bytes() for path in layout.root.rglob("*") if path.is_file())
+
+
 def _withdraw(layout, track_id, *, is_destroyed):
     log = Log()
     if layout.withdrawals.exists():
@@ -106,22 +227,9 @@ def _withdraw(layout, track_id, *, is_destroyed):
 
 CLOCK = """\
 import datetime
+import tenuto.crates.wanted
 
-_Real = datetime.date
-
-
-class _Kind(type(_Real)):
-    def __instancecheck__(cls, one):
-        return isinstance(one, _Real)
-
-
-class date(_Real, metaclass=_Kind):
-    @classmethod
-    def today(cls):
-        return _Real.fromisoformat("{day}")
-
-
-datetime.date = date
+tenuto.crates.wanted.today = lambda: datetime.date.fromisoformat("{day}")
 """
 
 

@@ -281,7 +281,7 @@ def test_endless_body_is_cut_off_at_the_limit(server, tmp_path, monkeypatch):
     )
     folder = DraftFolder(tmp_path / "draft")
     with open_originals(layout, load_settings(layout.settings), NAME, Silent()) as originals:
-        outcome = recording.keep_recording(wanted, 0, folder, originals, ())
+        outcome = recording.keep_recording(wanted, 0, folder, originals, (), lambda _: False)
     assert outcome.code == "recording-unavailable"
     assert "cut off" in outcome.reason
     assert [path.name for path in folder.path.iterdir()] == ["journal.jsonl"]

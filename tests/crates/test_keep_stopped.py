@@ -250,7 +250,7 @@ if "tenuto.crates.worker" in sys.orig_argv:
     import time
     import tenuto.audio.decode as decode
     right = decode.examine
-    decode.examine = lambda path: (time.sleep(7), right(path))[1]
+    decode.examine = lambda path: (time.sleep(12), right(path))[1]
 """
 
 
@@ -260,11 +260,15 @@ def test_long_recording_does_not_leave_the_terminal_silent_for_five_seconds(tmp_
     layout = shelf(tmp_path)
     process = begin(layout, env=_custom(tmp_path, SLOW))
     times = [time.monotonic()]
-    times += [time.monotonic() for _ in process.stderr]
+    lines = [(time.monotonic(), line) for line in process.stderr]
     process.communicate()
+    times += [at for at, _ in lines]
     times.append(time.monotonic())
     assert process.returncode == 0
     assert max(b - a for a, b in pairwise(times)) < 5
+    shown = [at for at, line in lines if "0 of 1 recordings" in line]
+    assert len(shown) >= 3
+    assert min(b - a for a, b in pairwise(shown)) > 1.9
 
 
 def test_words_of_the_command_line_that_make_no_sense_are_refused(tmp_path):

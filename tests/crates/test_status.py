@@ -6,10 +6,11 @@ import pytest
 
 from published_maker import ALONE, CLOSED, OPEN, a_shelf
 from tenuto.catalogue import open_current
+from tenuto.crates.held import planned_for
 from tenuto.crates.holdings import count_of, crate_files, survey
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
-from tenuto.crates.status import planned_for, track_statuses
+from tenuto.crates.status import track_statuses
 from tenuto.selection.plan import load_newest
 
 

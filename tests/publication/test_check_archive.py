@@ -2,17 +2,20 @@
 
 import json
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harvesting import verb
-from keep_maker import contents, keep, shelf
+from keep_maker import GRANT, NAME, contents, keep, rows, shelf
 from tenuto.archive import Layout, load_settings
 from tenuto.crates.holdings import all_holdings
 from tenuto.model.ids import track_key
+from tenuto.model.progress import Silent
+from tenuto.publication.check import check
+from tenuto.publication.publish import publish
 from tenuto.rights.withdrawals import Log
 
 
@@ -93,6 +96,47 @@ def test_file_orphaned_where_something_lies_among_the_crates_or_in_the_publicati
     assert "publication/recordings/0-12345678.json" in found(layout, capsys)["file-orphaned"]
 
 
+def orphans(layout: Layout, capsys: pytest.CaptureFixture[str], code: int = 7) -> dict[str, str]:
+    """Subject -> message of every `file-orphaned`; nothing else is found."""
+    capsys.readouterr()
+    assert verb(layout, "check", "--json") == code
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert {one["code"] for one in said["findings"]} <= {"file-orphaned"}
+    return {one["subject"]: one["message"] for one in said["findings"]}
+
+
+def test_file_orphaned_for_everything_in_the_publication_that_its_index_does_not_name(layout, capsys):
+    root = layout.publication
+    (root / "secret.txt").write_text("x")
+    (root / "backup" / "deep").mkdir(parents=True)
+    (root / "backup" / "deep" / "song.flac").write_text("x")
+    (root / "crates" / "more").mkdir()
+    (root / ".hidden").write_text("x")
+    (root / ".making-1234").write_text("x")
+    (root / "link").symlink_to("/etc/passwd")
+    (root / "crates" / "all").symlink_to(layout.dark)
+    (root / "nowhere").symlink_to("nothing")
+    (root / "layers" / "old.layers").write_text("x")
+    found = orphans(layout, capsys)
+    moved = {"secret.txt", "backup", "crates/more", ".hidden", "link", "nowhere"}
+    assert {name for name, said in found.items() if "move it away" in said} == {f"publication/{name}" for name in moved}
+    gone = {".making-1234", "crates/all", "layers/old.layers"}
+    assert {name for name, said in found.items() if "publish removes it" in said} == {
+        f"publication/{name}" for name in gone
+    }
+    assert len(found) == len(moved | gone)
+
+
+def test_what_check_says_that_publish_removes_is_removed(layout, capsys):
+    root = layout.publication
+    (root / ".making-1234").write_text("x")
+    (root / "crates" / "all").symlink_to(root)
+    (root / "torrents" / "old.torrent").write_text("x")
+    assert len(orphans(layout, capsys)) == 3
+    assert verb(layout, "publish") == 0
+    assert orphans(layout, capsys, code=0) == {}
+
+
 def test_index_damaged_where_it_is_not_signed_by_the_archives_key(layout, capsys):
     flip(layout.publication / "index.json.sig", 5)
     assert "no signature" in found(layout, capsys)["index-damaged"]
@@ -147,6 +191,64 @@ def test_dark_exposed_where_others_can_read_the_folder(layout, capsys):
     layout.dark.mkdir(mode=0o700, exist_ok=True)
     layout.dark.chmod(0o755)
     assert "chmod" in found(layout, capsys)["dark-exposed"]
+
+
+def moved(crate: Path, folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path in (crate, crate.with_suffix(".torrent")):
+        path.rename(folder / path.name)
+
+
+def test_dark_exposed_where_an_open_crate_lies_among_the_dark(layout, capsys):
+    crate = crate_file(layout)
+    moved(crate, layout.dark)
+    assert f"dark/{crate.name}: an open crate lies among the dark ones" in found(layout, capsys)["dark-exposed"]
+
+
+def test_dark_exposed_where_a_dark_crate_lies_among_the_open(tmp_path, capsys):
+    layout = shelf(tmp_path, permission=GRANT.replace("may_give_out = true", "may_give_out = false"))
+    keep(layout)
+    assert found(layout, capsys, code=0) == {}
+    crate = next(layout.dark.glob("*.zip"))
+    moved(crate, layout.crates)
+    assert (
+        f"crates/{crate.name}: a dark crate lies among the open ones; move it to dark/"
+        in (found(layout, capsys)["dark-exposed"])
+    )
+
+
+def test_giving_out_ended_where_a_right_in_a_published_crate_has_ended(tmp_path):
+    today = datetime.now(UTC).date()
+    layout = shelf(tmp_path, permission=f"{GRANT}until = {today}\n")
+    keep(layout)
+    assert verb(layout, "publish") == 0
+    settings, tomorrow = load_settings(layout.settings), today + timedelta(days=1)
+    assert check(layout, settings, (), Silent(), today=today).all_findings == []
+    (ended,) = check(layout, settings, (), Silent(), today=tomorrow).all_findings
+    assert (ended.code, ended.subject) == ("giving-out-ended", crate_file(layout).stem)
+    assert "5 tracks in it may not be given out today" in ended.message
+    assert "tenuto publish, then tenuto withdraw --refused --reason permission-ended" in ended.message
+    assert check(layout, settings, (ended.subject,), Silent(), today=tomorrow).all_findings == []
+    publish(layout, settings, Silent(), today=tomorrow)
+    assert "giving-out-ended" not in {
+        one.code for one in check(layout, settings, (), Silent(), today=tomorrow).all_findings
+    }
+
+
+def test_withdrawal_log_that_lost_its_newest_lines_is_found(layout, capsys):
+    tracks = [f"{NAME}:{one.row['track_id']}" for one in rows(layout)[:2]]
+    for track in tracks:
+        assert verb(layout, "withdraw", track, "--reason", "privacy") == 0
+    assert found(layout, capsys, code=0) == {}
+    whole = layout.withdrawals.read_bytes()
+    layout.withdrawals.write_bytes(whole.splitlines(keepends=True)[0])
+    assert "is not its beginning" in found(layout, capsys)["withdrawal-log"]
+    shutil.rmtree(layout.publication)
+    assert "that withdrawals.jsonl lacks" in found(layout, capsys)["withdrawal-log"]
+    layout.withdrawals.unlink()
+    assert "that withdrawals.jsonl lacks" in found(layout, capsys)["withdrawal-log"]
+    layout.withdrawals.write_bytes(whole)
+    assert found(layout, capsys, code=0) == {}
 
 
 def test_all_findings_come_at_once(layout, capsys):

@@ -33,6 +33,8 @@ from publication_maker import (
     whole_as_part,
     write_shards,
 )
+from tenuto.archive.keys import PublicKeys
+from tenuto.archive.template import settings_text
 from tenuto.cli.get import get as get_verb
 from tenuto.crates.merkle import BLOCK_BYTES
 from tenuto.model.errors import (
@@ -48,7 +50,7 @@ from tenuto.model.ids import track_key
 from tenuto.model.progress import Silent
 from tenuto.publication.documents import Shard, encode_index, encode_shard, shard_name, sign
 from tenuto.publication.get import Taken, new_file, take
-from tenuto.publication.known import Known, KnownPlaces, default_known_file
+from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
 from tenuto.publication.places import FolderPlace, Place, WebPlace
 
 NAMES = [name for songs in SONGS.values() for name in songs]
@@ -217,6 +219,156 @@ def test_an_index_and_a_signature_that_meet_in_between_are_read_again(made: Publ
     with visiting(made.root) as (site, place):
         site.lie("index.json.sig", answer(200, bytes(64)), times=1)
         assert taken_from(place, "radio:id:tiny", out).path.is_file()
+
+
+def test_an_index_that_waits_for_its_signature_is_read_a_third_time(made: Publication, out: Path) -> None:
+    with visiting(made.root) as (site, place):
+        site.lie("index.json.sig", answer(200, bytes(64)), times=2)
+        assert taken_from(place, "radio:id:tiny", out).path.is_file()
+
+
+# -- what is replaced meanwhile
+
+
+def once_more(made: Publication, change: Callable[[Publication], None]) -> Trick:
+    """Somebody publishes anew while this is asked for; the answer is what lies there afterwards."""
+
+    def trick(handler: Any, asked: Any, content: bytes) -> None:
+        change(made)
+        made.sign(sequence=made.index.sequence + 1)
+        file = made.root / asked.path
+        if not file.is_file():
+            handler.reply(404, b"gone")
+        elif asked.range is None:
+            handler.reply(200, file.read_bytes())
+        else:
+            handler.reply_range(asked, file.read_bytes())
+
+    return trick
+
+
+def cut_shards_anew(made: Publication) -> None:
+    """The same entries in other shards; those of before are gone."""
+    for file in (made.root / "recordings").iterdir():
+        file.unlink()
+    made.entries = {key: found for key, found in made.entries.items() if "block" not in found[0].path}
+    made.index = made.index.model_copy(update={"shards": write_shards(made.root, made.entries)})
+
+
+def move_layers(made: Publication) -> None:
+    here = made.crate("crate-a").layers
+    new = here.model_copy(update={"path": f"layers/crate-a.r{made.index.sequence}.layers"})
+    (made.root / here.path).rename(made.root / new.path)
+    made.change_crate("crate-a", layers=new)
+
+
+def swap_for_another_revision(made: Publication) -> None:
+    """The crate under its own address is another one, in which the song lies elsewhere: as `whole` in crate-b."""
+    there = made.location("whole")
+    (made.root / "crates" / "crate-a.zip").write_bytes(b"another revision" * 300_000)
+    for key in (track_key("radio", "id:long"), made.location("long").sha256):
+        made.entries[key] = (there,)
+    made.index = made.index.model_copy(update={"shards": write_shards(made.root, made.entries)})
+
+
+@pytest.mark.parametrize(
+    ("ending", "change", "name"),
+    [
+        ("the shard", cut_shards_anew, "long"),
+        (".layers", move_layers, "long"),
+        ("crate-a.zip", swap_for_another_revision, "whole"),
+    ],
+)
+def test_a_publication_that_is_replaced_meanwhile_is_read_anew(
+    made: Publication, out: Path, ending: str, change: Callable[[Publication], None], name: str
+) -> None:
+    seen: list[int] = []
+    with visiting(made.root) as (site, place):
+        site.lie(shard_of(made, "long").name if ending == "the shard" else ending, once_more(made, change), times=1)
+        taken = take(place, "radio:id:long", out, pinned=made.public, known_sequence=7, progress=Silent(),
+                     on_index=lambda index: seen.append(index.sequence))  # fmt: skip
+    assert taken.path.read_bytes() == made.songs[name]
+    assert seen == [7, 8]
+    assert taken.index is not None
+    assert taken.index.sequence == 8
+
+
+def test_a_publication_that_is_replaced_again_and_again_is_left_after_three_times(made: Publication, out: Path) -> None:
+    with visiting(made.root) as (site, place):
+        site.lie(".layers", once_more(made, move_layers))
+        with pytest.raises(SkipRecordError, match="holds no layers/"):
+            taken_from(place, "radio:id:long", out)
+        assert sum(asked.path.endswith("index.json") for asked in site.log) == 4
+    assert list(out.iterdir()) == []
+
+
+def test_a_missing_file_is_one_where_the_index_has_not_risen(made: Publication, out: Path) -> None:
+    drop_crate(made)
+    with visiting(made.root) as (site, place):
+        with pytest.raises(SkipRecordError, match=r"holds no crates/crate-a\.zip"):
+            taken_from(place, "radio:id:long", out)
+        assert sum(asked.path.endswith("index.json") for asked in site.log) == 2
+        assert sum(asked.path.endswith(".layers") for asked in site.log) == 1
+
+
+@pytest.mark.parametrize("change", ["another key", "no signature", "gone"])
+def test_an_index_that_cannot_be_believed_is_no_newer_one(made: Publication, out: Path, change: str) -> None:
+    def put(made: Publication) -> None:
+        drop_shard(made)
+        if change == "another key":
+            made.key = Ed25519PrivateKey.generate()
+
+    def trick(handler: Any, asked: Any, content: bytes) -> None:
+        once_more(made, put)(handler, asked, content)
+        if change == "no signature":
+            (made.root / "index.json.sig").write_bytes(bytes(64))
+        elif change == "gone":
+            (made.root / "index.json").unlink()
+
+    with visiting(made.root) as (site, place):
+        site.lie(shard_of(made, "long").name, trick, times=1)
+        with pytest.raises(SkipRecordError, match="holds no recordings/"):
+            taken_from(place, "radio:id:long", out)
+
+
+@pytest.mark.parametrize("name", ["long", "block", "last", "only"])
+def test_a_crate_is_received_once_where_ranges_are_ignored(whole: Publication, out: Path, name: str) -> None:
+    told = Told()
+    with serving(whole.root, gives_ranges=False) as site, contextlib.closing(web(site.url)) as place:
+        taken = take(place, f"radio:id:{name}", out, pinned=None, known_sequence=0, progress=told)
+    asked = [one for one in site.log if one.path.endswith(".zip")]
+    assert [one.range is not None for one in asked] == [True, False]
+    assert taken.path.read_bytes() == whole.songs[name]
+    crate_bytes = whole.crate(taken.recording.crate).bytes
+    assert taken.received["recording"] + taken.received["leaves"] <= crate_bytes + 512 * 1024
+    assert len([words for words in told.said if "sends whole files" in words]) == (1 if crate_bytes > 512 * 1024 else 0)
+
+
+def test_progress_begins_once_with_a_recording_and_goes_back_where_a_try_fails(whole: Publication, out: Path) -> None:
+    told = Told()
+    with visiting(whole.root) as (site, place):
+        site.lie(".zip", truncated, times=2)
+        take(place, "radio:id:long", out, pinned=None, known_sequence=0, progress=told)
+    assert told.begun == ["long.flac"]
+    assert told.done == len(whole.songs["long"])
+
+
+class Told(Silent):
+    """Progress that is remembered."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.said: list[str] = []
+        self.done = 0
+
+    def begin(self, label: str, total: int | None = None, unit: str = "") -> None:
+        self.begun.append(label)
+
+    def advance(self, done: int = 1, total: int | None = None) -> None:
+        self.done += done
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
 
 
 # -- what is asked for
@@ -614,11 +766,61 @@ def test_the_key_of_the_first_use_holds_from_then_on_and_another_may_be_given(
 ) -> None:
     verb("radio:id:tiny", "--from", made.root)
     sign_with_another_key(made)
-    with pytest.raises(IntegrityError, match="is pinned"):
+    known = out.parent / "state" / "tenuto" / "known.json"
+    way_on = rf"is pinned in {known}, .* say so once with --key {made.public}"
+    with pytest.raises(IntegrityError, match=way_on):
         verb("radio:id:block", "--from", made.root)
+    with pytest.raises(IntegrityError, match="is pinned"):
+        verb("radio:id:block", "--from", made.root, "--key", "0" * 64)
     verb("radio:id:block", "--from", made.root, "--key", made.public.upper())
     verb("radio:id:last", "--from", made.root)
     assert sorted(file.name for file in out.iterdir()) == ["block.flac", "last.flac", "tiny.flac"]
+
+
+def test_a_web_roots_other_key_is_not_offered_to_be_taken(verb: Callable[..., Any], made: Publication) -> None:
+    with serving(made.root) as site:
+        verb("radio:id:tiny", "--from", site.url)
+        sign_with_another_key(made)
+        with pytest.raises(IntegrityError, match=r"known.json, .* ask the archive for its key") as caught:
+            verb("radio:id:block", "--from", site.url)
+    assert f"--key {made.public}" not in str(caught.value)
+
+
+def an_archive_around(made: Publication) -> None:
+    """The publication's folder gets a tenuto.toml beside it that names its key."""
+    text = settings_text("testing", "tests@archive.invalid", "/nowhere", PublicKeys(made.public, "age1" + "q" * 58))
+    (made.root.parent / "tenuto.toml").write_text(text)
+
+
+def test_the_publication_of_ones_own_archive_is_held_to_the_key_of_its_settings(
+    verb: Callable[..., Any], made: Publication, out: Path
+) -> None:
+    an_archive_around(made)
+    verb("radio:id:tiny", "--from", made.root)
+    sign_with_another_key(made)
+    with pytest.raises(IntegrityError, match=r"is pinned \(by --key, or by the tenuto.toml beside it\)"):
+        verb("radio:id:block", "--from", made.root)
+    an_archive_around(made)  # made anew in the same place
+    verb("radio:id:block", "--from", made.root)
+    assert not (out.parent / "state" / "tenuto" / "known.json").exists()
+    verb("radio:id:last", "--from", made.root, "--key", made.public)
+
+
+@pytest.mark.parametrize("what", ["elsewhere", "another's", "broken"])
+def test_a_folder_is_ones_own_only_beside_settings_of_ones_own(
+    made: Publication, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an_archive_around(made)
+    assert own_key(made.root) == made.public
+    if what == "elsewhere":
+        made.root.rename(made.root.parent / "mirror")
+        assert own_key(made.root.parent / "mirror") is None
+    elif what == "broken":
+        (made.root.parent / "tenuto.toml").write_text("[")
+        assert own_key(made.root) is None
+    else:
+        monkeypatch.setattr("tenuto.publication.known.os.geteuid", lambda: 4711)
+        assert own_key(made.root) is None
 
 
 def test_an_older_index_than_one_seen_before_is_refused_even_where_nothing_was_taken(

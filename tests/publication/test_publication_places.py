@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from publication_maker import (
     whole_as_part,
 )
 from tenuto.model.errors import IntegrityError, RetriableError, SkipRecordError, TenutoError, UsageError
-from tenuto.publication.places import Collected, FolderPlace, Place, WebPlace, open_place
+from tenuto.publication.places import Collected, FolderPlace, Part, Place, WebPlace, open_place
 
 CONTENT = bytes(range(256)) * 4000
 PAUSES: list[float] = []
@@ -249,7 +250,9 @@ def test_after_three_tries_it_is_over(site: Site) -> None:
 def test_nobody_there_is_said_after_three_tries() -> None:
     place = web("http://127.0.0.1:9")
     PAUSES.clear()
-    with pytest.raises(RetriableError):
+    with pytest.raises(
+        RetriableError, match=r"index\.json cannot be reached .*is the address right, and is its server up"
+    ):
         place.read("index.json", max_bytes=5)
     place.close()
     assert len(PAUSES) == 2
@@ -262,6 +265,53 @@ def test_a_server_that_ignores_ranges_is_asked_for_one_once(root: Path) -> None:
             assert place.read("file", 1000, 10, max_bytes=10) == CONTENT[1000:1010]
         place.close()
         assert [asked.range is not None for asked in site.log] == [True, False, False, False]
+
+
+def test_several_parts_come_in_one_pass_where_ranges_are_ignored(root: Path) -> None:
+    said: list[str] = []
+    wanted = [(900_000, 500), (300_000, 400_000), (699_990, 20), (7, 0)]
+    with serving(root, gives_ranges=False) as site:
+        place = web(site.url)
+        for _ in range(2):
+            sinks = [Collected() for _ in wanted]
+            parts = [Part(*range_, sink) for range_, sink in zip(wanted, sinks, strict=True)]
+            place.gather("file", parts, said.append)
+            assert [bytes(sink.content) for sink in sinks] == [CONTENT[at : at + count] for at, count in wanted]
+        place.close()
+    assert [asked.range is not None for asked in site.log] == [True, False, False], (
+        "asked for a part once, then twice for all"
+    )
+    assert said == [f"{site.url} sends whole files where a part is asked for; 900 kB will be received"]
+
+
+def test_several_parts_are_asked_for_as_ranges_where_these_are_given(site: Site) -> None:
+    place, said, sinks = web(site.url), [], [Collected(), Collected()]
+    place.gather("file", [Part(1000, 10, sinks[0]), Part(5, 7, sinks[1])], said.append)
+    place.close()
+    assert [bytes(sink.content) for sink in sinks] == [CONTENT[1000:1010], CONTENT[5:12]]
+    assert [asked.range for asked in site.log] == [(1000, 1009), (5, 11)]
+    assert said == []
+
+
+def test_a_pass_that_breaks_off_begins_anew_with_all_parts(root: Path) -> None:
+    def half(handler: Any, asked: Any, content: bytes) -> None:
+        handler.reply(200, content[:600_000], len(content))
+
+    with serving(root, gives_ranges=False) as site:
+        site.lie("file", answer(200, CONTENT), times=1)
+        site.lie("file", half, times=1)
+        place, sinks = web(site.url), [Collected(), Collected()]
+        place.gather("file", [Part(0, 300_000, sinks[0]), Part(800_000, 9, sinks[1])])
+        place.close()
+    assert [bytes(sink.content) for sink in sinks] == [CONTENT[:300_000], CONTENT[800_000:800_009]]
+
+
+def test_a_whole_file_that_ends_before_a_part_is_cut_off(root: Path) -> None:
+    with serving(root, gives_ranges=False) as site:
+        place = web(site.url)
+        with pytest.raises(IntegrityError, match=r"is cut off: bytes 1,023,999 to 1,024,009 .* has 1,024,000"):
+            place.gather("file", [Part(0, 9, Collected()), Part(len(CONTENT) - 1, 10, Collected())])
+        place.close()
 
 
 def test_a_server_that_stops_giving_ranges_midway_is_still_read(site: Site) -> None:

@@ -307,7 +307,7 @@ def test_crates_whose_right_has_ended_are_withheld_and_the_message_says_what_to_
     assert [crate.kind for crate in index.crates] == ["metadata"]
     lines = [line for line in said.splitlines() if "is not given out" in line]
     assert len(lines) == len([path for path in crate_files(published.layout) if "heard" in path.name]) - 1
-    assert f"tenuto withdraw '{SOURCE}:{OPEN[0]}' --reason permission-ended" in lines[0]
+    assert "run: tenuto withdraw --refused --reason permission-ended" in lines[0]
     assert "does not hold for" in lines[0]
     assert sorted(published.json("publish", code=6)["withheld"]) == sorted(line.split()[2] for line in lines)
 
@@ -330,6 +330,38 @@ def test_one_prohibition_outweighs_the_grant_and_withholds_its_crate_alone(publi
     assert track_key(SOURCE, ALONE) not in entries_of(published)
     published.withdraw(ALONE, reason="permission-ended")
     assert {crate.crate for crate in assert_published(published).crates if crate.kind == "recordings"} == before
+
+
+def test_prohibition_for_one_track_holds_for_the_same_recording_of_another(published):
+    (path,) = published.crates_with(TWINS[0])
+    (row,) = [row for row in rows_in(published, path) if row["track_id"] == TWINS[1]]
+    published.permit("", f'[[grant]]\npath = ["{TWINS[0]}"]\nmay_give_out = false')
+    assert published.json("publish", code=6)["withheld"] == {path.stem: 2}
+    done = published.json("withdraw", "--refused", "--reason", "permission-ended")
+    assert done["tracks"] == [f"{SOURCE}:{track}" for track in TWINS]
+    assert not {row["sha256"], track_key(SOURCE, TWINS[1])} & entries_of(published).keys()
+
+
+def test_prohibition_of_what_lies_in_a_dark_crate_holds_for_its_twin_in_an_open_one(shelf):
+    twin = "open/Twins/23 Third Gemini.flac"
+    shutil.copyfile(shelf.music / CLOSED[0], shelf.music / twin)
+    for verb in (("harvest",), ("catalogue", "build"), ("plan",), ("keep",)):
+        shelf(*verb)
+    (path,) = shelf.crates_with(twin)
+    said = shelf("publish", code=6)[1]
+    assert f"{SOURCE}:{twin}" in said
+    assert f"of the same recording as {SOURCE}:{CLOSED[0]}" in said
+    assert path.stem not in [crate.crate for crate in assert_published(shelf).crates]
+    assert track_key(SOURCE, twin) not in entries_of(shelf)
+
+
+def test_silence_on_one_track_does_not_withhold_the_same_recording_of_another(published):
+    file = published.root.parent / "permission.toml"
+    granted = f'path = ["open/Alpha*", "open/Lonely/*", "{THRICE}", "{TWINS[0]}"]'
+    file.write_text(file.read_text().replace('path = ["open/*"]', granted))
+    for verb in (("harvest",), ("catalogue", "build")):
+        published(*verb)
+    assert published.json("publish")["withheld"] == {}
 
 
 def test_edition_that_says_nothing_of_a_track_any_more_takes_its_right_away(published):

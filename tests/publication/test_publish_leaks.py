@@ -50,13 +50,10 @@ class Secrets:
 def secrets_of(shelf, path, tracks):
     """All that tells of these tracks of a crate: taken before they are withdrawn."""
     secrets, crate = Secrets(), CrateFile(path)
-    others = {row["sha256"] for row in rows_in(shelf, path) if row["track_id"] not in tracks}
     for row in rows_in(shelf, path):
         if row["track_id"] not in tracks:
             continue
         secrets.track(row["track_id"])
-        if row["sha256"] in others:
-            continue
         source = shelf.music / row["track_id"]
         if not crate.is_dark:
             content = crate.read_range(row["offset"], row["bytes"])
@@ -139,6 +136,14 @@ def test_nothing_of_dark_recordings_is_public(shelf):
     shelf("publish")
     assert_published(shelf)
     assert leaks(shelf, secrets_of(shelf, path, CLOSED)) == []
+
+
+def test_nothing_of_a_recording_that_another_track_shares_is_public_after_one_was_withdrawn(shelf):
+    (path,) = shelf.crates_with(TWINS[0])
+    secrets = secrets_of(shelf, path, TWINS)
+    shelf("publish")
+    shelf.withdraw(TWINS[0])
+    assert leaks(shelf, secrets) == []
 
 
 @pytest.mark.parametrize("destroy", [False, True])

@@ -1,13 +1,17 @@
 """`tenuto withdraw`: the recording is gone from all that is given out; every other byte is where it was, and can be proven."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from published_maker import (
@@ -25,13 +29,19 @@ from published_maker import (
     sound,
 )
 from support import need_program
+from tenuto.catalogue import open_current
 from tenuto.crates import check_crate
 from tenuto.crates.holdings import crate_files
+from tenuto.crates.journal import DraftFolder, Outcome, read_journal
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import read_metainfo
+from tenuto.crates.withdrawn import load_taken_back, lost_withdrawals, note_recordings
 from tenuto.crates.zipform import LOCAL_BYTES
 from tenuto.model.ids import track_key
+from tenuto.publication import withdraw as withdrawing
+from tenuto.publication.gate import Gate
+from tenuto.publication.withdraw import unsettled
 from tenuto.rights.withdrawals import parse_log
 
 
@@ -201,21 +211,19 @@ def test_older_recording_of_a_track_is_found_by_its_own_digest(shelf):
         assert copy["tracks"] == [f"{SOURCE}:{THRICE}"]
 
 
-def test_recording_that_two_tracks_share_stays_until_the_second_goes(shelf, tmp_path):
+def test_recording_that_two_tracks_share_goes_for_both(shelf, tmp_path):
     (path,) = shelf.crates_with(TWINS[0])
     (row,) = [row for row in rows_in(shelf, path) if row["track_id"] == TWINS[0]]
-    shelf.withdraw(TWINS[0])
-    assert CrateFile(path).withdrawn() == []
-    entries = entries_of(shelf)
-    assert track_key(SOURCE, TWINS[0]) not in entries
-    assert entries[track_key(SOURCE, TWINS[1])] == entries[row["sha256"]]
-    assert_accepted(path, tmp_path / "1")
-    shelf.withdraw(TWINS[1])
+    shown = shelf("withdraw", f"{SOURCE}:{TWINS[0]}", "--reason", "law")[0]
+    assert "withdrawn: 2 tracks" in shown
+    assert f"1 track not named and with the same recording, {SOURCE}:{TWINS[1]}" in shown
     (said,) = CrateFile(path).withdrawn()
     assert said.offset == row["offset"]
-    assert row["sha256"] not in entries_of(shelf)
-    assert_accepted(path, tmp_path / "2")
-    assert_published(shelf)
+    entries = entries_of(shelf)
+    assert not {row["sha256"], *(track_key(SOURCE, track) for track in TWINS)} & entries.keys()
+    assert len(parse_log(shelf.layout.withdrawals.read_bytes(), "log").entries) == 2
+    assert_accepted(path, tmp_path)
+    assert assert_published(shelf).statuses["withdrawn"] == 2
 
 
 def test_recording_named_by_its_digest_is_withdrawn_for_every_track_that_has_it(shelf):
@@ -377,3 +385,229 @@ def test_workshop_of_a_move_that_was_cut_off_is_cleared(shelf):
     shelf("publish")
     assert not work.exists()
     assert Path(shelf.layout.root).is_dir()
+
+
+# What was withdrawn stays so under another name (A1), in drafts (A4), and though the log is lost (A5).
+
+
+def _digests_of(shelf, track):
+    """The digests of a track's recordings in open crates."""
+    rows = [row for path in shelf.crates_with(track) for row in rows_in(shelf, path)]
+    return {row["sha256"] for row in rows if row["track_id"] == track}
+
+
+def _forget_line(shelf, destroyed=True):
+    """An archive in which a recording with a digest that was taken back lies under a track that the log does not know."""
+    (sha256,) = _digests_of(shelf, ALONE)
+    log = parse_log(b"", "log").with_one_more(
+        key="e" * 64, reason="privacy", on=date(2026, 11, 20), is_destroyed=destroyed, crates=[]
+    )
+    note_recordings(shelf.layout, 1, [sha256], is_destroyed=destroyed)
+    shelf.layout.withdrawals.write_bytes(log.encode())
+    return sha256
+
+
+def test_digests_of_what_is_withdrawn_are_noted_for_the_archive_alone(shelf):
+    expected = _digests_of(shelf, THRICE) | _digests_of(shelf, ALONE)
+    shelf.withdraw(THRICE)
+    shelf.withdraw(ALONE, "--destroy")
+    file = shelf.layout.withdrawn_recordings
+    assert file.stat().st_mode & 0o777 == 0o600
+    taken = load_taken_back(shelf.layout)
+    assert taken.digests.keys() == expected
+    assert sorted(taken.digests.values()) == [False, False, False, True]
+    assert not (shelf.publication / file.name).exists()
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+def test_recording_that_was_withdrawn_goes_though_its_track_has_another_key_now(shelf, destroy):
+    sha256 = _forget_line(shelf, destroy)
+    assert unsettled(shelf.layout, shelf.settings) != []
+    shelf("publish")
+    assert unsettled(shelf.layout, shelf.settings) == []
+    assert sha256 not in entries_of(shelf)
+    assert shelf.crates_with(ALONE) == []
+    held = [row["sha256"] for path in shelf.layout.dark.glob("*.zip") for row in rows_in(shelf, path)]
+    assert (sha256 in held) is not destroy
+    assert_published(shelf)
+    shelf("publish")
+    if not destroy:
+        log = parse_log(shelf.layout.withdrawals.read_bytes(), "log")
+        again = log.with_one_more(key="e" * 64, reason="law", on=date(2026, 11, 20), is_destroyed=True, crates=[])
+        note_recordings(shelf.layout, 2, [sha256], is_destroyed=True)
+        shelf.layout.withdrawals.write_bytes(again.encode())
+        shelf("publish")
+        held = [row["sha256"] for path in shelf.layout.dark.glob("*.zip") for row in rows_in(shelf, path)]
+        assert sha256 not in held
+
+
+def test_gate_refuses_a_recording_whose_digest_was_withdrawn(shelf):
+    _forget_line(shelf)
+    edition, taken = open_current(shelf.layout), load_taken_back(shelf.layout)
+    (path,) = shelf.crates_with(ALONE)
+    table = CrateFile(path).recordings()
+    gate = Gate(edition, taken.log, "worldwide", date(2026, 11, 20), taken)
+    (refused,) = gate.refused({path.stem: table})[path.stem]
+    assert (refused.track_id, refused.is_withdrawn) == (ALONE, True)
+    derived = table.set_column(
+        table.column_names.index("derived_from"), table.schema.field("derived_from"), table["sha256"]
+    ).set_column(table.column_names.index("sha256"), table.schema.field("sha256"), pa.array(["f" * 64], pa.string()))
+    assert gate.refused({path.stem: derived})[path.stem][0].is_withdrawn
+
+
+def test_withdrawal_that_was_cut_off_before_its_line_is_refused_and_finished_by_the_same_command(shelf):
+    (sha256,) = _digests_of(shelf, ALONE)
+    note_recordings(shelf.layout, 1, [sha256], is_destroyed=False)
+    assert "begun and is not in the log" in shelf("publish", code=6)[1]
+    assert sha256 not in entries_of(shelf)
+    shelf.withdraw(ALONE)
+    assert shelf.crates_with(ALONE) == []
+    assert_published(shelf)
+
+
+def _a_draft(shelf, name, **values):
+    """A draft that was not sealed, with one recording."""
+    folder = DraftFolder(shelf.layout.drafts / name)
+    (folder.path / "00000.flac").write_bytes(b"sound")
+    blank = {"offer_digest": "0" * 16, "evidence_id": 1, "file": "00000.flac", "bytes": 5}
+    folder.note(Outcome(key=hashlib.sha256(name.encode()).hexdigest(), **{**blank, **values}))
+    return folder.path
+
+
+def test_withdrawn_recording_leaves_drafts_that_were_not_sealed(shelf):
+    (sha256,) = _digests_of(shelf, ALONE)
+    clear = _a_draft(shelf, "clear", sha256=sha256)
+    derived = _a_draft(shelf, "derived", sha256="1" * 64, derived_from=sha256)
+    sealed = _a_draft(shelf, "sealed", sha256=sha256, sealed_bytes=5)
+    other = _a_draft(shelf, "other", sha256="2" * 64)
+    shown = shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law")[0]
+    assert "deleted from crates that were not sealed yet" in shown
+
+    def left(folder):
+        return (folder / "00000.flac").exists(), len(list(read_journal(folder / "journal.jsonl")))
+
+    assert [left(folder) for folder in (clear, derived, sealed, other)] == [
+        (False, 0),
+        (False, 0),
+        (True, 1),
+        (True, 1),
+    ]
+    shelf.withdraw(ALONE, "--destroy")
+    assert (left(sealed), left(other)) == ((False, 0), (True, 1))
+    assert "1" * 64 in load_taken_back(shelf.layout).digests, "the derivative that lay in a draft is known too"
+
+
+def test_log_that_lacks_what_a_crate_says_was_withdrawn_is_found(shelf):
+    shelf.withdraw(OPEN[0])
+    whole = shelf.layout.withdrawals.read_bytes()
+    shelf.layout.withdrawals.unlink()
+    shutil.rmtree(shelf.publication)
+    (crate,) = [
+        path for path in crate_files(shelf.layout) if path.parent == shelf.layout.crates and CrateFile(path).revision
+    ]
+    assert lost_withdrawals(shelf.layout) == {crate.stem: [track_key(SOURCE, OPEN[0])]}
+    for words in (("publish",), ("withdraw", f"{SOURCE}:{OPEN[1]}", "--reason", "law")):
+        assert "bring the log back" in shelf(*words, code=7)[1]
+    shelf.layout.withdrawals.write_bytes(whole)
+    assert lost_withdrawals(shelf.layout) == {}
+    shelf("publish")
+
+
+def test_log_that_lost_its_newest_line_is_found_by_status(shelf):
+    shelf.withdraw(OPEN[0])
+    shelf.layout.withdrawals.unlink()
+    assert "bring back the longer one" in shelf("status", code=7)[1]
+
+
+# Full disks (B9), many at once (B10), crates that cannot be read (B18), no catalogue (B19).
+
+
+def test_full_disk_at_one_crate_holds_up_no_other_and_says_what_is_needed(shelf, monkeypatch):
+    paths, real = shelf.crates_with(THRICE), withdrawing.revise
+    full = paths[0]
+
+    def revise(layout, settings, path, removals):
+        if path == full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(layout, settings, path, removals)
+
+    monkeypatch.setattr(withdrawing, "revise", revise)
+    said = shelf("withdraw", f"{SOURCE}:{THRICE}", "--reason", "law", code=9)[1]
+    assert f"crate {full.stem}: No space left" in said
+    assert all(words in said for words in ("it needs", "there are", "not given out", "tenuto publish"))
+    assert shelf.crates_with(THRICE) == [full]
+    assert full.stem not in [crate.crate for crate in assert_published(shelf).crates]
+    monkeypatch.undo()
+    shelf("publish")
+    assert shelf.crates_with(THRICE) == []
+    assert full.stem in [crate.crate for crate in assert_published(shelf).crates]
+
+
+def test_many_are_withdrawn_at_once_with_one_revision_of_each_crate(shelf):
+    (path,) = shelf.crates_with(OPEN[0])
+    tracks = [track for track in OPEN if path in shelf.crates_with(track)]
+    assert len(tracks) > 1
+    done = shelf.json("withdraw", *(f"{SOURCE}:{track}" for track in tracks), "--reason", "law")
+    assert (sorted(done["tracks"]), done["revised"]) == (sorted(f"{SOURCE}:{track}" for track in tracks), [path.stem])
+    assert CrateFile(path).revision == 1
+    assert len(CrateFile(path).withdrawn()) == len(tracks)
+    assert_published(shelf)
+
+
+def test_everything_that_is_refused_is_withdrawn_at_once(shelf):
+    shelf.permit("", '[[grant]]\npath = ["open/Lonely/*", "open/Twins/*"]\nmay_give_out = false')
+    assert "tenuto withdraw --refused --reason permission-ended" in shelf("publish", code=6)[1]
+    done = shelf.json("withdraw", "--refused", "--reason", "permission-ended")
+    assert done["tracks"] == sorted(f"{SOURCE}:{track}" for track in (ALONE, *TWINS))
+    assert shelf.json("publish")["withheld"] == {}
+    again = shelf("withdraw", "--refused", "--reason", "permission-ended")[0]
+    assert "nothing that could be read lies open and may not be given out" in again
+    assert "--refused" in shelf("withdraw", "--reason", "law", code=2)[1]
+
+
+def test_crates_that_cannot_be_read_are_named_and_not_said_to_hold_nothing(shelf):
+    (path,) = shelf.crates_with(ALONE)
+    path.write_bytes(b"nothing")
+    shown = shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law", code=7)[0]
+    assert "no crate held it" not in shown
+    assert f"could not be read: {path.stem}" in shown
+    again = shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law", code=7)[0]
+    assert "nothing had to be done" not in again
+    assert path.stem in again
+    said = shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law", "--destroy", code=7)[1]
+    assert "whether a copy is in it" in said
+
+
+@pytest.mark.parametrize("spoil", ["missing", "no edition", "cut", "zeros"])
+def test_withdrawal_needs_no_catalogue(shelf, spoil):
+    (path,) = shelf.crates_with(ALONE)
+    (sha256,) = _digests_of(shelf, ALONE)
+    table = open_current(shelf.layout).table("track")
+    if spoil == "missing":
+        shutil.rmtree(shelf.layout.catalogue)
+    elif spoil == "no edition":
+        shutil.rmtree(table.parent)
+    elif spoil == "cut":
+        table.write_bytes(table.read_bytes()[:-100])
+    else:
+        table.write_bytes(bytes(table.stat().st_size))
+    said = shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law", code=2 if spoil == "missing" else 7)[1]
+    assert "tenuto catalogue build" in said
+    assert path.stem in said
+    assert not (shelf.publication / "crates" / path.name).exists()
+    assert shelf.crates_with(ALONE) == []
+    assert [one.key for one in parse_log(shelf.layout.withdrawals.read_bytes(), "log").entries] == [
+        track_key(SOURCE, ALONE)
+    ]
+    assert sha256 in load_taken_back(shelf.layout).digests
+    shelf("catalogue", "build")
+    shelf("publish")
+    assert_published(shelf)
+
+
+def test_recording_is_taken_out_of_the_archive_by_the_words_that_withdraw_it(shelf, tmp_path):
+    (sha256,) = _digests_of(shelf, ALONE)
+    for number, what in enumerate((ALONE, f"{SOURCE}:{ALONE}", sha256, track_key(SOURCE, ALONE))):
+        out = tmp_path / f"{number}.flac"
+        shelf("get", what, "--out", out)
+        assert hashlib.sha256(out.read_bytes()).hexdigest() == sha256

@@ -71,6 +71,11 @@ def test_a_version_that_nobody_here_knows_is_refused(line: str) -> None:
     assert "format: " in complaint(HEAD.replace('format = "tenuto-permission-1"\n', line))
 
 
+def test_template_says_that_evidence_is_published_with_the_permission_and_its_names() -> None:
+    (line,) = [line for line in TEMPLATE.splitlines() if "may_give_out_evidence" in line]
+    assert "with them this permission, with the names in it" in line
+
+
 def test_the_template_is_a_permission_once_the_grantor_is_filled_in() -> None:
     assert complaint(TEMPLATE).startswith("p.toml has 1 mistake:\n  - grantor: ")
     read = parse_permission(TEMPLATE.replace('grantor = ""', 'grantor = "The Label"'), "p.toml")

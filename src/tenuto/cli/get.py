@@ -69,23 +69,33 @@ def get(
 def _take(from_: str, what: str, out: Path, key: str | None, progress: Any) -> Any:
     """From a publication, with what is known of it from before."""
     from tenuto.publication.get import take
-    from tenuto.publication.known import Known, KnownPlaces, default_known_file
+    from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
+    from tenuto.publication.lookup import OtherKeyError
+    from tenuto.publication.places import FolderPlace
 
     known_places = KnownPlaces(default_known_file(dict(os.environ)))
     with _opened(from_) as place:
-        known = known_places.get(place.name)
-        pinned = key.lower() if key is not None else known.signing_public if known else None
+        is_folder = isinstance(place, FolderPlace)
+        own = own_key(place.root) if isinstance(place, FolderPlace) and key is None else None
+        known = known_places.get(place.name) if own is None else None
+        pinned = key.lower() if key is not None else own or (known.signing_public if known else None)
         sequence = known.sequence if known and known.signing_public == pinned else 0
+
+        def note(index: Any) -> None:
+            if own is None:
+                seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
+                known_places.note(place.name, seen)
+
         if pinned is None:
             progress.say(
                 f"first use of {place.name}: the key that signs it is kept from now on; --key HEX pins it at once"
             )
-        return take(
-            place, what, out, pinned=pinned, known_sequence=sequence, progress=progress,
-            on_index=lambda index: known_places.note(
-                place.name, Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
-            ),
-        )  # fmt: skip
+        try:
+            return take(place, what, out, pinned=pinned, known_sequence=sequence, progress=progress, on_index=note)
+        except OtherKeyError as error:
+            if known is None or key is not None:
+                raise
+            raise known_places.differs(error, is_folder=is_folder) from None
 
 
 @contextmanager

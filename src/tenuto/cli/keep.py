@@ -31,7 +31,7 @@ def keep(
     if json:
         errors = [{"crate": crate, "error": said, "exit_code": code} for crate, said, code in done.errors]
         print_json({"crates": sorted(done.crates), "recordings": done.recordings, "bytes": done.bytes, "held": done.held,
-                    "failed": done.failed, "failures": done.failures, "errors": errors})  # fmt: skip
+                    "carried": done.carried, "failed": done.failed, "failures": done.failures, "errors": errors})  # fmt: skip
     else:
         _render(done)
     return fault_of(done)
@@ -43,6 +43,7 @@ def _render(done: Any) -> None:
     line(
         f"sealed {counted(len(done.crates), 'crate')} with {counted(done.recordings, 'recording')}, {format_bytes(done.bytes)}"
         + (f"; {counted(done.held, 'recording')} were held already" if done.held else "")
+        + (f"; {counted(done.carried, 'recording')} had been fetched for an earlier plan" if done.carried else "")
     )
     for crate in sorted(done.crates):
         line(f"  {crate}")

@@ -1,6 +1,5 @@
 """`tenuto publish`."""
 
-import shlex
 import sys
 from typing import Any
 
@@ -32,7 +31,7 @@ def tell_left_out(done: Any) -> int:
     for crate, refused in done.withheld.items():
         first = next((one for one in refused if not one.is_withdrawn), refused[0])
         track = f"{first.source}:{first.track_id}"
-        next_ = f"tenuto withdraw {shlex.quote(track)} --reason permission-ended"
+        next_ = "tenuto withdraw --refused --reason permission-ended"
         if first.is_withdrawn:
             next_ = "tenuto publish, once what is said below is mended"
         print(f"tenuto: crate {crate} is not given out: {len(refused)} of its tracks may not be, {track} for one "

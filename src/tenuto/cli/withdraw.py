@@ -9,14 +9,15 @@ from tenuto.cli.tables import line
 
 
 def withdraw(
-    what: str,
-    /,
-    *,
+    *what: str,
     reason: Annotated[
         str, Parameter(help="One of rightsholder, permission-ended, privacy, law, error, other; it is published.")
     ],
     destroy: Annotated[
         bool, Parameter(negative="", help="Keep no copy either; without it, one stays in a dark crate.")
+    ] = False,
+    refused: Annotated[
+        bool, Parameter(negative="", help="Everything that lies in open crates and may not be given out today.")
     ] = False,
     archive: Archive = HERE,
     json: Json = False,
@@ -26,7 +27,7 @@ def withdraw(
     Parameters
     ----------
     what
-        SOURCE:TRACK_ID, or the recording's SHA-256 for every track that has it.
+        SOURCE:TRACK_ID, or a recording's SHA-256; any number. All tracks with the same recording go with it.
 
     """
     from tenuto.cli.progress import TerminalProgress
@@ -34,7 +35,7 @@ def withdraw(
     from tenuto.publication.withdraw import withdraw as withdraw_track
 
     with working(archive, "withdraw") as (layout, settings), TerminalProgress() as progress:
-        done = withdraw_track(layout, settings, what, reason, progress, is_destroyed=destroy)
+        done = withdraw_track(layout, settings, what, reason, progress, is_destroyed=destroy, is_refused=refused)
     code = tell_left_out(done.published) if done.published is not None else 0
     if json:
         print_json({"tracks": [f"{source}:{track_id}" for source, track_id in done.tracks], "revised": sorted(set(done.revised)),
@@ -48,11 +49,24 @@ def withdraw(
 def _render(done: Any) -> None:
     from tenuto.model.units import counted
 
-    if done.was_withdrawn and not done.revised:
-        line(f"{counted(len(done.tracks), 'track')} withdrawn before; nothing had to be done")
+    unread = f"; could not be read: {', '.join(done.unread)}" if done.unread else ""
+    if not done.tracks:
+        line(f"nothing that could be read lies open and may not be given out{unread}")
         return
-    anew = ", ".join(sorted(set(done.revised))) or "no crate held it"
+    if done.was_withdrawn and not done.revised and not done.drafted:
+        line(f"{counted(len(done.tracks), 'track')} withdrawn before; "
+             + (f"nothing was done{unread}" if unread else "nothing had to be done"))  # fmt: skip
+        return
+    nowhere = f"none of the crates that could be read{unread}" if unread else "no crate held it"
+    anew = ", ".join(sorted(set(done.revised))) + unread if done.revised else nowhere
     line(f"withdrawn: {counted(len(done.tracks), 'track')}; written anew: {anew}")
+    if done.same_bytes:
+        first = ":".join(done.same_bytes[0])
+        line(
+            f"of these, {counted(len(done.same_bytes), 'track')} not named and with the same recording, {first} for one"
+        )
+    if done.drafted:
+        line(f"{counted(done.drafted, 'recording')} deleted from crates that were not sealed yet")
     if done.kept_in:
         line(f"a copy stays in {', '.join(sorted(set(done.kept_in)))}, for the archive alone; --destroy keeps none")
     if done.published is not None:

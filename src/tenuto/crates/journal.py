@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +80,32 @@ class DraftFolder:
         temporary.replace(self.path / name)
         sync_folder(self.path)
 
+    def take_over(self, file: Path, outcome: Outcome) -> bool:
+        """Move a recording of another draft in, durably, as `outcome.file`, and note it; whether it is there and whole.
+
+        A kill between moving and noting leaves it under its new name, where the next call finds it.
+        """
+        if file.is_file():
+            self.take(file, outcome.file)
+            sync_folder(file.parent)
+        if not self.holds(outcome):
+            return False
+        self.note(outcome)
+        return True
+
     def holds(self, outcome: Outcome) -> bool:
         """Whether the file of an outcome is there, as long as it was."""
         file = self.path / outcome.file
         size = outcome.sealed_bytes if outcome.sealed_bytes is not None else outcome.bytes
         return outcome.is_kept and file.is_file() and file.stat().st_size == size
+
+    def discard(self, outcome: Outcome) -> None:
+        """Delete the recording of this track, if there is one, and note the outcome that takes its place."""
+        earlier = self.outcomes.get(outcome.key)
+        if earlier is not None and earlier.file:
+            (self.path / earlier.file).unlink(missing_ok=True)
+            sync_folder(self.path)
+        self.note(outcome)
 
     def forget(self, key: str) -> None:
         """Forget an outcome: it will be fetched again."""
@@ -111,6 +132,21 @@ class DraftFolder:
 def _closed(outcome: Outcome) -> Outcome:
     return Outcome(key=outcome.key, offer_digest=outcome.offer_digest, evidence_id=outcome.evidence_id, code=outcome.code,
                    reason=outcome.reason)  # fmt: skip
+
+
+def drop_outcomes(folder: Path, is_gone: Callable[[Outcome], bool]) -> int:
+    """Delete recordings from a draft that nobody works on: the files first, then their lines; returns how many recordings."""
+    journal = folder / JOURNAL_NAME
+    found = list(read_journal(journal))
+    gone = [outcome for outcome in found if outcome.is_kept and is_gone(outcome)]
+    if not gone:
+        return 0
+    for outcome in gone:
+        (folder / outcome.file).unlink(missing_ok=True)
+    sync_folder(folder)
+    lines = (msgspec.json.encode(outcome) + b"\n" for outcome in found if outcome not in gone)
+    write_durably(journal, b"".join(lines), 0o600)
+    return len({outcome.key for outcome in gone})
 
 
 def read_journal(file: Path) -> Iterator[Outcome]:

@@ -3,45 +3,52 @@
 import os
 import queue
 import shutil
+import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, remove_leftovers, write_durably
 from tenuto.catalogue import Edition
+from tenuto.crates.carry import carry_over
 from tenuto.crates.hashing import BUFFER_BYTES, metainfo_of
-from tenuto.crates.holdings import all_holdings
+from tenuto.crates.held import Held, held_recordings
 from tenuto.crates.journal import JOURNAL_NAME, DraftFolder, read_journal
+from tenuto.crates.lost import restore_journals
 from tenuto.crates.merkle import leaves_of, piece_length, pieces_of
 from tenuto.crates.processes import WorkerProcess, worker_processes
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
 from tenuto.crates.torrent import Metainfo
-from tenuto.crates.wanted import Draft, edition_of, load_drafts, load_log, load_wanted
+from tenuto.crates.wanted import Draft, current_edition_of, load_drafts, load_log, load_wanted, today
 from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
-from tenuto.model.errors import SourceError, TenutoError, UsageError
-from tenuto.model.ids import track_key
+from tenuto.model.errors import PartlyDoneError, TenutoError, UsageError
 from tenuto.model.progress import Progress
+from tenuto.model.units import counted
 from tenuto.selection.plan import Plan, load_newest
-from tenuto.sources import READS_FILES
 
-_LET_GO_S = 10.0
-_HEARTBEAT_S = 2.0
+_HEARTBEAT_S = 3.0
 """How often progress is shown while nothing is finished: a long recording, a crate being sealed."""
+
+_GRAVEST = (1, 7, 6, 3, 4, 2, 8, 5)
+"""Exit codes, the one first that must not be hidden by the others: a bug or a full disk, damage, then what is to be mended."""
 
 
 @dataclass(slots=True)
 class Kept:
-    """What `keep` did. `failed` counts failures by code over all drafts of the plan; `errors` are drafts that stopped."""
+    """What `keep` did. `failed` counts failures by code over all drafts of the plan; `errors` are drafts that stopped.
+
+    `held` were in crates already, `carried` had been fetched for an earlier plan.
+    """
 
     crates: list[str] = field(default_factory=list)
     recordings: int = 0
     bytes: int = 0
     held: int = 0
+    carried: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     errors: list[tuple[str, str, int]] = field(default_factory=list)
@@ -59,26 +66,33 @@ class KeepOptions:
 def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOptions | None = None) -> Kept:
     """Fetch and seal what the newest plan says and the archive does not hold yet; goes on where it was stopped.
 
-    Raises UsageError where there is no plan. What fails is counted and noted with its reason; the rest goes on.
+    Raises UsageError where there is no plan, or one of an older edition. What fails is counted and noted with its reason; the
+    rest goes on.
     """
     options = options or KeepOptions()
     plan = load_newest(layout)
     if plan is None:
         raise UsageError(f"{layout.root} has no plan yet; run: tenuto plan")
-    edition = edition_of(layout, plan)
+    edition = current_edition_of(layout, plan)
     for folder in (layout.crates, layout.dark, layout.holdings, layout.journals):
         remove_leftovers(folder)
     make_folder(layout.drafts)
     layout.drafts.chmod(0o700)
     planned = load_drafts(layout, plan)
-    _tidy(layout, [*planned, *load_supplements(layout, plan)], progress)
-    if options.is_retry:
-        today = date.today()  # noqa: DTZ011 -- the operator's day
-        make_supplements(layout, settings.archive.name, settings.archive.territory, plan, planned, today)
     drafts = [*planned, *load_supplements(layout, plan)]
+    abandoned = _tidy(layout, drafts, progress)
     progress.begin("looking what is held", len(drafts), "crates")
-    tasks, held = _tasks(layout, settings, plan, edition, drafts, progress, is_retry=options.is_retry)
-    result = Kept(held=held)
+    known = held_recordings(layout, settings, {draft.crate for draft in drafts if not is_sealed(layout, draft)})
+    if known.unread:
+        progress.say(f"{counted(len(known.unread), 'dark crate')} cannot be read here without the identity; what their plans put "
+                     "into them counts as held")  # fmt: skip
+    restore_journals(layout, plan, edition, planned, known, is_thorough=options.is_retry)
+    if options.is_retry:
+        make_supplements(layout, settings.archive.name, settings.archive.territory, plan, planned, today())
+        drafts = [*planned, *load_supplements(layout, plan)]
+    tasks, held = _tasks(layout, plan, edition, drafts, known, progress, is_retry=options.is_retry)
+    result = Kept(held=held, carried=carry_over(layout, plan, edition, tasks, abandoned, known))
+    _abandon(abandoned, result.carried, progress)
     total = sum(len(task.track_rows) - len(task.held) for task in tasks)
     progress.begin("keep", total, "recordings")
     if tasks:
@@ -88,25 +102,35 @@ def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOp
     return result
 
 
-def _tidy(layout: Layout, drafts: Sequence[Draft], progress: Progress) -> None:
-    """Finish what a killed run left: drafts whose crates stand are closed, those that no plan asks for any more are removed."""
+def _tidy(layout: Layout, drafts: Sequence[Draft], progress: Progress) -> list[Path]:
+    """Finish what a killed run left: drafts whose crates stand are closed; those that the plan does not ask for are returned."""
     asked = {draft.crate: draft for draft in drafts}
     for one in drafts:
         path = crate_path(layout, one)
         if path.is_file() and not is_sealed(layout, one) and not (layout.drafts / one.crate).exists():
             progress.say(f"{path} has lost its torrent; it is made again")
             write_durably(torrent_beside(path), _metainfo_of(path).encode())
+    abandoned = []
     for folder in sorted(layout.drafts.iterdir()):
         draft = asked.get(folder.name)
         if draft is None:
-            progress.say(f"removing {folder}: the newest plan asks for no such crate")
-            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+            abandoned.append(folder)
         elif not is_sealed(layout, draft):
             remove_leftovers(folder)
         elif (folder / JOURNAL_NAME).exists():
             DraftFolder(folder).close(layout.journals)
         else:
             shutil.rmtree(folder)
+    return abandoned
+
+
+def _abandon(folders: Sequence[Path], carried: int, progress: Progress) -> None:
+    """Remove the drafts that the plan does not ask for, once what it can use of them is moved."""
+    if carried:
+        progress.say(f"{counted(carried, 'recording')} fetched for an earlier plan went over into the newest")
+    for folder in folders:
+        progress.say(f"removing {folder}: the newest plan asks for no such crate")
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
 
 
 def _metainfo_of(path: Path) -> Metainfo:
@@ -123,12 +147,10 @@ def _metainfo_of(path: Path) -> Metainfo:
 
 
 def _tasks(
-    layout: Layout, settings: Settings, plan: Plan, edition: Edition, drafts: Sequence[Draft], progress: Progress, *,
-    is_retry: bool,
+    layout: Layout, plan: Plan, edition: Edition, drafts: Sequence[Draft], known: Held, progress: Progress, *, is_retry: bool,
 ) -> tuple[list[Task], int]:  # fmt: skip
     """The drafts that are not done, each without what another crate holds already; and how many tracks that is."""
     undone = [draft for draft in drafts if not is_sealed(layout, draft)]
-    known = held_recordings(layout, settings, {draft.crate for draft in undone})
     log = load_log(layout)
     withdrawn = log.by_key()
     tasks, held = [], 0
@@ -136,23 +158,19 @@ def _tasks(
         progress.advance()
         if not is_retry and _is_closed(layout, draft):
             continue
-        if not known.found and not withdrawn:
+        if not known.found and not known.by_plan and not withdrawn:
             tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, (), is_retry))
             continue
         wanted = load_wanted(layout, plan, edition, draft, log)
-        have = tuple(one.key for one in wanted if known.has(one.key, one.tier, one.offer_digest, one.evidence_id,
-                     reads_files=_reads_files(settings, one.source), is_dark=draft.is_dark))  # fmt: skip
+        have = tuple(one.key for one in wanted if known.has(one, is_dark=draft.is_dark))
         held += len(have)
         have += tuple(one.key for one in wanted if one.key in withdrawn and one.key not in have
                       and (withdrawn[one.key].is_destroyed or not draft.is_dark))  # fmt: skip
         if len(have) < len(wanted):
             tasks.append(Task(plan.plan, draft.crate, draft.band, draft.access, draft.track_rows, have, is_retry))
+        elif (layout.drafts / draft.crate).exists():  # all of it is held, or was withdrawn meanwhile
+            shutil.rmtree(layout.drafts / draft.crate)
     return tasks, held
-
-
-def _reads_files(settings: Settings, source: str) -> bool:
-    chosen = settings.sources.get(source)
-    return chosen is not None and chosen.kind in READS_FILES
 
 
 def _is_closed(layout: Layout, draft: Draft) -> bool:
@@ -161,37 +179,6 @@ def _is_closed(layout: Layout, draft: Draft) -> bool:
     if not journal.exists() or (layout.drafts / draft.crate).exists():
         return False
     return not any(outcome.is_kept for outcome in read_journal(journal))
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What the crates hold, by track key: tier, offer, evidence, and whether the crate is dark."""
-
-    found: dict[str, list[tuple[str, str, int, bool]]]
-
-    def has(
-        self, key: str, tier: str, offer_digest: str, evidence_id: int, *, reads_files: bool, is_dark: bool
-    ) -> bool:
-        """Whether a crate of this access holds the recording that is offered now, in this tier or as the original."""
-        return any(
-            held_dark == is_dark and held_tier in {tier, "original"}
-            and (evidence == evidence_id or (offer == offer_digest and not reads_files))
-            for held_tier, offer, evidence, held_dark in self.found.get(key, ())
-        )  # fmt: skip
-
-
-def held_recordings(layout: Layout, settings: Settings, undone: Collection[str] = ()) -> Held:
-    """All that is held, from the tables of the crates; a crate that is `undone` lacks its torrent and is made anew."""
-    found: dict[str, list[tuple[str, str, int, bool]]] = {}
-    for path, table in all_holdings(layout, settings):
-        if path.stem in undone:
-            continue
-        columns = (table[name].to_pylist() for name in ("source", "track_id", "tier", "offer_digest", "evidence_id"))
-        for source, track_id, tier, offer, evidence in zip(*columns, strict=True):
-            found.setdefault(track_key(source, track_id), []).append(
-                (tier, offer, evidence, path.parent == layout.dark)
-            )
-    return Held(found)
 
 
 def _count_failures(layout: Layout, drafts: Sequence[Draft], result: Kept) -> None:
@@ -209,15 +196,18 @@ def _work(layout: Layout, tasks: Sequence[Task], count: int, progress: Progress,
     waiting = list(reversed(tasks))
     crashed: dict[str, Counter[str]] = {}
     events: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
+    shown_at = time.monotonic()
     with worker_processes(layout, count, events) as processes:
         busy = len(processes)
         for process in processes:
             process.give(waiting.pop())
         while busy:
-            try:
-                process, event = events.get(timeout=_HEARTBEAT_S)
-            except queue.Empty:
+            if time.monotonic() - shown_at >= _HEARTBEAT_S:
+                shown_at = time.monotonic()
                 progress.advance(0)
+            try:
+                process, event = events.get(timeout=max(0.0, shown_at + _HEARTBEAT_S - time.monotonic()))
+            except queue.Empty:
                 continue
             if event is None:
                 busy -= 1
@@ -288,10 +278,8 @@ def _is_hopeless(result: Kept) -> bool:
 
 
 def fault_of(result: Kept) -> int:
-    """The exit code: the fault that stopped drafts, 9 where recordings failed, else 0."""
+    """The exit code: the gravest fault that stopped drafts, 9 where recordings failed, else 0."""
     codes = {code for _, _, code in result.errors}
-    if len(codes) == 1:
-        return codes.pop()
     if codes:
-        return SourceError.exit_code if SourceError.exit_code in codes else TenutoError.exit_code
-    return 9 if result.failed else 0
+        return next((code for code in _GRAVEST if code in codes), TenutoError.exit_code)
+    return PartlyDoneError.exit_code if result.failed else 0

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +25,8 @@ GONE, UNAVAILABLE, DAMAGED, REFUSED, CRASHED = (
     "recording-gone", "recording-unavailable", "recording-damaged", "recording-refused", "recording-crashes",
 )  # fmt: skip
 
+TAKEN_BACK = "withdrawn (the same bytes were taken back under another id)"
+
 _SLACK_BYTES = 64 * 2**20
 _UNTOLD_MAX_BYTES = 16 * 2**30
 """The most that is taken of a recording of which the source did not say how long it is."""
@@ -43,16 +46,22 @@ class _Kept:
 
 
 def keep_recording(
-    wanted: Wanted, number: int, folder: DraftFolder, originals: Originals, recipients: tuple[str, ...]
+    wanted: Wanted,
+    number: int,
+    folder: DraftFolder,
+    originals: Originals,
+    recipients: tuple[str, ...],
+    is_taken_back: Callable[[str], bool],
 ) -> Outcome:
     """Fetch one recording into the draft's folder and note what came of it; `recipients` is empty in an open draft.
 
+    `is_taken_back` tells of a SHA-256 whether it was withdrawn and may not be put into this draft, whatever its id is now.
     Raises SourceDownError and SourceRefusedError where nothing more can be had of the source, OSError where the disk is full.
     """
     blank = Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id)
     stem = folder.path / f"{LEFTOVER_PREFIX}{number:05d}"
     try:
-        outcome = _keep(wanted, number, folder, originals, recipients, blank, stem)
+        outcome = _keep(wanted, number, folder, originals, recipients, is_taken_back, blank, stem)
     except SkipRecordError as error:
         outcome = replace(blank, code=GONE if error.is_gone else UNAVAILABLE, reason=str(error))
     except RetriableError as error:
@@ -64,7 +73,7 @@ def keep_recording(
     finally:
         for leftover in folder.path.glob(f"{stem.name}*"):
             leftover.unlink(missing_ok=True)
-    folder.note(outcome)
+    folder.note(outcome) if outcome.is_kept else folder.discard(outcome)
     return outcome
 
 
@@ -74,12 +83,15 @@ def _keep(
     folder: DraftFolder,
     originals: Originals,
     recipients: tuple[str, ...],
+    is_taken_back: Callable[[str], bool],
     blank: Outcome,
     stem: Path,
 ) -> Outcome:
     fetched = originals.fetch(wanted.fetch_id, stem, _limit(wanted))
     if not fetched.bytes:
         raise IntegrityError("the source gave 0 bytes")
+    if is_taken_back(fetched.sha256):
+        raise RightsError(TAKEN_BACK)
     examined = examine(stem)
     is_short = fetched.bytes < wanted.offered_bytes and NOT_ENDED in examined.note
     if examined.damage or is_short:
@@ -90,6 +102,8 @@ def _keep(
         kept = _derive(stem, wanted, examined)
         is_lossy = examined.sound.is_lossless is False
         outcome = replace(outcome, tier=wanted.tier, derived_from=fetched.sha256, is_lossy_to_lossy=is_lossy)
+        if is_taken_back(kept.sha256):
+            raise RightsError(TAKEN_BACK)
     outcome = _described(outcome, kept, wanted)
     name = f"{number:05d}.{_suffix(kept, wanted)}"
     if recipients:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -43,33 +43,42 @@ _PART_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A track whose recording is taken out, and what the crate says in its place."""
+    """What is taken out: a track's recordings, or the one with this SHA-256; and what the crate says in its place."""
 
     key: str
     reason: str
     on: date
+    sha256: str | None = None
 
 
-def rows_of(table: pa.Table, keys: set[str]) -> list[int]:
-    """The rows of a crate's table that belong to these tracks."""
-    pairs = zip(table["source"].to_pylist(), table["track_id"].to_pylist(), strict=True)
-    return [row for row, (source, track_id) in enumerate(pairs) if track_key(source, track_id) in keys]
+def _rows_of(table: pa.Table, removals: Sequence[Removal]) -> dict[int, Removal]:
+    """The rows of a crate's table that are taken out, each with why."""
+    by_key = {one.key: one for one in removals if one.sha256 is None}
+    by_digest = {one.sha256: one for one in removals if one.sha256 is not None}
+    found = {}
+    for row, (source, track_id, sha256) in enumerate(
+        zip(*(table[name].to_pylist() for name in ("source", "track_id", "sha256")), strict=True)
+    ):
+        one = by_digest.get(sha256) or by_key.get(track_key(source, track_id))
+        if one is not None:
+            found[row] = one
+    return found
 
 
 def revise(layout: Layout, settings: Settings, path: Path, removals: Sequence[Removal]) -> Metainfo | None:
-    """Write the crate file anew without the recordings of these tracks; None where it holds none of them.
+    """Write the crate file anew without these recordings; None where it holds none of them.
 
     Killed at any moment, it leaves the crate as it was or as it becomes; `finish_revision` then mends its torrent.
     """
     finish_revision(path)
     crate = CrateFile(path)
     table = read_holdings(crate, layout, settings)
-    rows = set(rows_of(table, {one.key for one in removals}))
+    rows = _rows_of(table, removals)
     if not rows:
         return None
     left = table.take(pa.array([row for row in range(table.num_rows) if row not in rows], pa.int64()))
     before = read_metainfo(torrent_beside(path).read_bytes(), str(torrent_beside(path)))
-    gone = _gone(crate, table, rows, left, removals)
+    gone = _gone(crate, table, rows, left)
     beside = path.parent / f"{LEFTOVER_PREFIX}{path.name}"
     beside.unlink(missing_ok=True)
     try:
@@ -89,7 +98,8 @@ def revise(layout: Layout, settings: Settings, path: Path, removals: Sequence[Re
         beside.unlink(missing_ok=True)
         raise
     finish_revision(path)
-    note_holdings(layout, path, left)
+    with contextlib.suppress(OSError):  # only a cache, and the crate is written: a full disk is no hindrance any more
+        note_holdings(layout, path, left)
     return metainfo
 
 
@@ -137,15 +147,13 @@ def _next_torrent(path: Path) -> Path:
 
 
 def _gone(
-    crate: CrateFile, table: pa.Table, rows: set[int], left: pa.Table, removals: Sequence[Removal]
+    crate: CrateFile, table: pa.Table, rows: Mapping[int, Removal], left: pa.Table
 ) -> list[tuple[Entry, Withdrawn]]:
     """The entries to be taken out: those that no track needs any more."""
-    by_key = {one.key: one for one in removals}
     kept = set(left["path"].to_pylist())
     found: dict[str, tuple[Entry, Withdrawn]] = {}
-    for row in sorted(rows):
-        path, source, track_id = (table[name][row].as_py() for name in ("path", "source", "track_id"))
-        removal = by_key[track_key(source, track_id)]
+    for row, removal in sorted(rows.items()):
+        path = table["path"][row].as_py()
         if path not in kept:
             entry = crate.entries[path]
             taken = Withdrawn(

@@ -1,6 +1,5 @@
 """The state of an archive in numbers that add up: edition, newest plan, crates, journals and withdrawals joined (design, law 6)."""
 
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -9,14 +8,18 @@ import pyarrow as pa
 from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, open_current
+from tenuto.crates.held import planned_for
 from tenuto.crates.holdings import Survey, count_of, crate_files, survey
 from tenuto.crates.journal import read_journal
 from tenuto.crates.reader import CrateFile
+from tenuto.crates.recording import UNAVAILABLE
+from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements
-from tenuto.crates.wanted import load_drafts, load_log
+from tenuto.crates.wanted import load_drafts
+from tenuto.crates.withdrawn import known_log
+from tenuto.crates.worker import is_sealed
 from tenuto.evidence import finished_harvests, unfinished_harvest
 from tenuto.evidence.harvests import MANIFEST_NAME
-from tenuto.model.ids import track_key
 from tenuto.model.statuses import DARK, FAILED, KEPT, PLANNED, UNPLANNED, WITHDRAWN
 from tenuto.selection.plan import Plan, load_newest, policy_of
 
@@ -38,13 +41,19 @@ def track_statuses(
     cannot be read here they are null: which tracks it holds is taken from its plan. `looked` is what the crates were found to hold.
     """
     with duckdb.connect(config={"threads": 2}) as con:
-        con.register("held", held_table(layout, looked or survey(layout, settings)))
+        looked = looked or survey(layout, settings)
+        con.register("held", held_table(layout, looked))
+        con.register("sealed", _sealed(looked))
+        con.register("pending", _pending(layout, plan))
         con.register("failed", _failures(layout, plan))
         con.register("withdrawn", _withdrawals(layout))
         if plan is not None:
-            planned = f"SELECT track_row, band, tier, status, reason FROM '{layout.plan(plan.plan) / 'tracks.parquet'}'"
+            tracks, drafts = (layout.plan(plan.plan) / f"{name}.parquet" for name in ("tracks", "drafts"))
+            planned = f"""SELECT track_row, t.band, tier, status, reason,
+                       crate IN (FROM sealed) AND track_row NOT IN (FROM pending) AS is_lost
+                FROM '{tracks}' t LEFT JOIN '{drafts}' d USING (draft)"""
         else:
-            planned = "SELECT NULL::UINTEGER track_row, NULL band, NULL tier, NULL status, NULL reason WHERE false"
+            planned = "SELECT NULL::UINTEGER track_row, NULL band, NULL tier, NULL status, NULL reason, false is_lost WHERE false"
         return con.sql(f"""
             WITH best AS (
                 SELECT source, track_id, arg_min(struct_pack(crate, is_dark, sha256, tier, bytes), (is_dark, crate)) AS h
@@ -53,10 +62,11 @@ def track_statuses(
                 SELECT *, sha256(source || chr(10) || track_id) AS key FROM '{edition.table("track")}')
             SELECT track.track_row, track.key, track.source, track.track_id, track.title,
                    CASE WHEN w.key IS NOT NULL THEN '{WITHDRAWN}' WHEN h.is_dark THEN '{DARK}' WHEN h IS NOT NULL THEN '{KEPT}'
-                        WHEN f.key IS NOT NULL AND p.status = '{PLANNED}' THEN '{FAILED}'
+                        WHEN (f.key IS NOT NULL OR p.is_lost) AND p.status = '{PLANNED}' THEN '{FAILED}'
                         ELSE coalesce(p.status, '{UNPLANNED}') END AS status,
                    coalesce(w.reason, CASE WHEN h IS NOT NULL THEN '' END,
-                        CASE WHEN f.key IS NOT NULL AND p.status = '{PLANNED}' THEN f.code END, p.reason, '') AS reason,
+                        CASE WHEN (f.key IS NOT NULL OR p.is_lost) AND p.status = '{PLANNED}'
+                             THEN coalesce(f.code, '{UNAVAILABLE}') END, p.reason, '') AS reason,
                    p.band, coalesce(h.tier, p.tier) AS tier, h.crate, h.is_dark, h.sha256, h.bytes, track.listens_count
             FROM track LEFT JOIN best USING (source, track_id) LEFT JOIN ({planned}) p ON p.track_row = track.track_row
                  LEFT JOIN failed f ON f.key = track.key LEFT JOIN withdrawn w ON w.key = track.key
@@ -79,21 +89,20 @@ def held_table(layout: Layout, looked: Survey) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def planned_for(layout: Layout, path: Path) -> list[tuple[str, str]]:
-    """The tracks (source, id) that the plan of a crate put into it, but those that its journal says failed.
+def _sealed(looked: Survey) -> pa.Table:
+    """The crates that stand whole and can be read: what their plan put into them and nobody holds has failed.
 
-    Empty where the plan is gone, or knows the crate not (a crate of what was withdrawn, a supplement).
+    None where a crate is damaged: what it holds is not known.
     """
-    info = CrateFile(path).info
-    drafts, tracks = (layout.plan(info.get("Tenuto-Plan", "")) / f"{name}.parquet" for name in ("drafts", "tracks"))
-    if not (drafts.is_file() and tracks.is_file()):
-        return []
-    failed = {outcome.key for outcome in read_journal(layout.journals / f"{path.stem}.jsonl") if outcome.code}
-    with duckdb.connect() as con:
-        found: list[tuple[str, str]] = con.execute(
-            f"SELECT source, track_id FROM '{tracks}' JOIN '{drafts}' d USING (draft) WHERE d.crate = ? ORDER BY track_row",
-            [path.stem]).fetchall()  # fmt: skip
-    return [one for one in found if track_key(*one) not in failed]
+    crates = [] if looked.damaged else [path.stem for path, _ in looked.found if torrent_beside(path).is_file()]
+    return pa.table({"crate": pa.array(crates, pa.string())})
+
+
+def _pending(layout: Layout, plan: Plan | None) -> pa.Table:
+    """The tracks that a supplement asks for which is not sealed yet."""
+    drafts = load_supplements(layout, plan) if plan is not None else []
+    rows = {row for draft in drafts if not is_sealed(layout, draft) for row in draft.track_rows}
+    return pa.table({"track_row": pa.array(sorted(rows), pa.uint32())})
 
 
 def _failures(layout: Layout, plan: Plan | None) -> pa.Table:
@@ -106,7 +115,7 @@ def _failures(layout: Layout, plan: Plan | None) -> pa.Table:
 
 
 def _withdrawals(layout: Layout) -> pa.Table:
-    rows = [{"key": key, "reason": one.reason} for key, one in load_log(layout).by_key().items()]
+    rows = [{"key": key, "reason": one.reason} for key, one in known_log(layout).by_key().items()]
     return pa.Table.from_pylist(rows, _WITHDRAWN)
 
 
@@ -142,7 +151,7 @@ def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
         "crates_dark": sum(path.parent == layout.dark for path in files),
         "crates_unread": [path.stem for path in looked.unread],
         "crates_damaged": [path.stem for path in looked.damaged],
-        "withdrawn": len(load_log(layout).by_key()),
+        "withdrawn": len(known_log(layout).by_key()),
         "edition": edition.info.edition if edition else None,
         "plan": plan.plan if plan else None,
         "plan_is_current": is_current,

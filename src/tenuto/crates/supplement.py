@@ -1,12 +1,14 @@
 """Drafts for what failed in crates that are sealed: a sealed crate is never written again, so they get one of their own."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import date
 
 import msgspec
 
 from tenuto.archive import Layout, write_durably
+from tenuto.crates.holdings import crate_files
 from tenuto.crates.journal import read_journal
 from tenuto.crates.recording import REFUSED
 from tenuto.crates.wanted import Draft, edition_of, load_log, load_wanted, refusal_of
@@ -48,7 +50,7 @@ def make_supplements(
                 failed.setdefault((draft.band, draft.access), []).append(wanted.track_row)
     for (band, access), rows in sorted(failed.items()):
         supplements.append(
-            _supplement(f"{archive}-{plan.number}", [*drafts, *supplements], band, access, tuple(sorted(rows)))
+            _supplement(layout, f"{archive}-{plan.number}", [*drafts, *supplements], band, access, tuple(sorted(rows)))
         )
     if failed:
         write_durably(layout.journals / f"{plan.plan}.supplements.json", msgspec.json.encode(supplements), 0o600)
@@ -56,9 +58,13 @@ def make_supplements(
         _forget_failures(layout, crate, keys)
 
 
-def _supplement(prefix: str, every: Sequence[Draft], band: str, access: str, rows: tuple[int, ...]) -> Draft:
-    """A draft numbered after all others of its band."""
-    seq = 1 + max((int(draft.crate.rsplit("-", 2)[1]) for draft in every if draft.band == band), default=0)
+def _supplement(
+    layout: Layout, prefix: str, every: Sequence[Draft], band: str, access: str, rows: tuple[int, ...]
+) -> Draft:
+    """A draft numbered after all others of its band, those too of which only the crate is left."""
+    names = [*(draft.crate for draft in every), *(path.stem for path in crate_files(layout))]
+    numbered = re.compile(re.escape(f"{prefix}-{band}-") + "([0-9]+)-[0-9a-f]{8}")
+    seq = 1 + max((int(found[1]) for name in names if (found := numbered.fullmatch(name))), default=0)
     digest = hashlib.sha256("\n".join(map(str, rows)).encode()).hexdigest()[:8]
     return Draft(crate=f"{prefix}-{band}-{seq:04d}-{digest}", band=band, access=access, track_rows=rows)
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from tenuto.archive import Layout
+from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, load_statements, open_edition
 from tenuto.model.errors import UsageError
 from tenuto.model.ids import track_key
@@ -108,6 +109,22 @@ def edition_of(layout: Layout, plan: Plan) -> Edition:
             f"plan {plan.plan} was made from an edition that is gone; run: tenuto catalogue build && tenuto plan"
         )
     return open_edition(folder)
+
+
+def current_edition_of(layout: Layout, plan: Plan) -> Edition:
+    """The edition of a plan that may be carried out: only the current one says what is permitted now.
+
+    Raises UsageError where the plan was made from another.
+    """
+    edition = edition_of(layout, plan)
+    if read_pointer(layout.catalogue / "current") != plan.edition:
+        raise UsageError(f"plan {plan.plan} was made from an older edition, {plan.edition}; run: tenuto plan")
+    return edition
+
+
+def today() -> date:
+    """The day by which the gate goes: that of UTC, as at publishing."""
+    return datetime.now(UTC).date()
 
 
 def load_log(layout: Layout) -> Log:

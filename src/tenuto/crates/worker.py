@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -24,9 +23,10 @@ from tenuto.catalogue import Edition
 from tenuto.crates import compose
 from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
 from tenuto.crates.journal import DraftFolder, Outcome
-from tenuto.crates.recording import CRASHED, REFUSED, digests_of, keep_recording
+from tenuto.crates.recording import CRASHED, REFUSED, TAKEN_BACK, digests_of, keep_recording
 from tenuto.crates.seal import lay_out, seal, torrent_beside
-from tenuto.crates.wanted import Draft, Wanted, edition_of, load_log, load_wanted, refusal_of
+from tenuto.crates.wanted import Draft, Wanted, edition_of, load_wanted, refusal_of, today
+from tenuto.crates.withdrawn import TakenBack, load_taken_back
 from tenuto.harvest.originals import Originals, open_originals
 from tenuto.model.errors import (
     IntegrityError,
@@ -95,14 +95,12 @@ class Worker:
         edition = edition_of(self._layout, plan)
         draft = task.draft()
         folder = DraftFolder(self._layout.drafts / draft.crate)
-        wanted = [
-            one
-            for one in load_wanted(self._layout, plan, edition, draft, load_log(self._layout))
-            if one.key not in task.held
-        ]
-        for number, one in enumerate(wanted):
-            self._keep(number, one, draft, folder, task)
-        found = self._permitted(wanted, draft, folder)
+        taken_back = load_taken_back(self._layout)
+        every = enumerate(load_wanted(self._layout, plan, edition, draft, taken_back.log))
+        wanted = [(number, one) for number, one in every if one.key not in task.held]
+        for number, one in wanted:
+            self._keep(number, one, draft, folder, task, taken_back)
+        found = self._permitted([one for _, one in wanted], draft, folder)
         if not found:
             folder.close(self._layout.journals)
             return Event("nothing")
@@ -118,7 +116,9 @@ class Worker:
         folder.close(self._layout.journals)
         return Event("sealed", draft.crate, bytes=path.stat().st_size, recordings=len(found))
 
-    def _keep(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, task: Task) -> None:
+    def _keep(
+        self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, task: Task, taken_back: TakenBack
+    ) -> None:
         """One recording, unless it is there already."""
         refusal = self._refusal(wanted, draft)
         blank = Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id)
@@ -128,21 +128,22 @@ class Worker:
             return
         self._tell(Event("begin", wanted.key))
         if refusal:
-            folder.note(replace(blank, code=REFUSED, reason=refusal))
+            folder.discard(replace(blank, code=REFUSED, reason=refusal))
         elif task.crashed.get(wanted.key, 0) >= CRASHES_MAX:
             folder.note(replace(blank, code=CRASHED, reason="the decoder crashed on it, twice"))
         else:
-            self._fetch(number, wanted, draft, folder, blank)
+            self._fetch(number, wanted, draft, folder, taken_back)
         outcome = folder.outcomes[wanted.key]
         kind = "kept" if outcome.is_kept else "failed"
         self._tell(Event(kind, wanted.key, f"{wanted.title}: {outcome.reason}" if outcome.code else "", outcome.bytes))
 
-    def _fetch(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, blank: Outcome) -> None:
+    def _fetch(self, number: int, wanted: Wanted, draft: Draft, folder: DraftFolder, taken_back: TakenBack) -> None:
         """Fetch and note it; a source that is lost stays lost for this process, so that no draft asks it in vain again."""
         originals = self._originals(wanted.source)
         recipients = self._settings.keys.age_recipients if draft.is_dark else ()
         try:
-            keep_recording(wanted, number, folder, originals, recipients)
+            keep_recording(wanted, number, folder, originals, recipients,
+                           lambda sha256: taken_back.forbids_keeping(sha256, is_dark=draft.is_dark))  # fmt: skip
         except (SourceDownError, SourceRefusedError) as error:
             self._lost[wanted.source] = error
             raise
@@ -151,23 +152,34 @@ class Worker:
         except Exception as error:  # noqa: BLE001 -- decoders meet hostile files here: one that breaks them stops nothing else
             traceback.print_exc() if os.environ.get("TENUTO_DEBUG") else None
             said = f"the decoder failed on it ({type(error).__name__}: {error}); please report it"
-            folder.note(replace(blank, code=CRASHED, reason=said))
+            folder.note(Outcome(key=wanted.key, offer_digest=wanted.offer_digest, evidence_id=wanted.evidence_id,
+                                code=CRASHED, reason=said))  # fmt: skip
 
     def _permitted(self, wanted: list[Wanted], draft: Draft, folder: DraftFolder) -> list[tuple[Wanted, Outcome]]:
-        """What goes into the crate: a permission may have ended while the rest was fetched."""
+        """What goes into the crate: a permission may have ended, and a recording been withdrawn, since it was fetched."""
         found = []
+        taken_back = load_taken_back(self._layout)
+        withdrawn = taken_back.log.by_key()
         for one in wanted:
             outcome = folder.outcomes[one.key]
-            refusal = self._refusal(one, draft) if outcome.is_kept else ""
+            if not outcome.is_kept:
+                continue
+            refusal = self._refusal(one, draft)
+            if one.key in withdrawn and (withdrawn[one.key].is_destroyed or not draft.is_dark):
+                refusal = f"withdrawn ({withdrawn[one.key].reason})"
+            elif any(taken_back.forbids_keeping(sha256, is_dark=draft.is_dark)
+                     for sha256 in (outcome.sha256, outcome.derived_from or "")):  # fmt: skip
+                refusal = TAKEN_BACK
             if refusal:
                 blank = Outcome(key=one.key, offer_digest=one.offer_digest, evidence_id=one.evidence_id)
-                folder.note(replace(blank, code=REFUSED, reason=refusal))
-            elif outcome.is_kept:
+                folder.discard(replace(blank, code=REFUSED, reason=refusal))
+                self._tell(Event("failed", one.key, f"{one.title}: {refusal}"))
+            else:
                 found.append((one, outcome))
         return found
 
     def _refusal(self, wanted: Wanted, draft: Draft) -> str:
-        return refusal_of(wanted, draft, self._settings.archive.territory, date.today())  # noqa: DTZ011 -- the operator's day
+        return refusal_of(wanted, draft, self._settings.archive.territory, today())
 
     def _stands(self, wanted: Wanted, earlier: Outcome, folder: DraftFolder, task: Task) -> bool:
         """Whether an earlier outcome still holds: its file is there, and the source's has not changed."""

@@ -50,11 +50,12 @@ CODES = {
     "file-orphaned": "a file among the crates or in the publication that belongs to nothing",
     "withdrawal-pending": "a crate still holds what the log of withdrawals takes out",
     "withdrawal-log": "the log of withdrawals is not as it was written",
-    "dark-exposed": "the folder of the dark crates can be read by others",
+    "dark-exposed": "the folder of the dark crates can be read by others, or a crate lies in the wrong one",
     "index-damaged": "the publication's index is missing, or not signed by this archive's key",
     "publication-differs": "a file of the publication is not the one that the index promises",
     "statuses-differ": "the statuses do not add up, or the publication says others",
     "check-incomplete": "a part could not be checked; the message says what it needs",
+    "giving-out-ended": "a crate is given out although a right in it has ended",
 }
 
 

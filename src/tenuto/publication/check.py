@@ -3,26 +3,33 @@
 import filecmp
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import open_current
-from tenuto.crates.holdings import crate_files
+from tenuto.crates.holdings import crate_files, survey
+from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.status import counts, track_statuses
 from tenuto.crates.verify import Verified, verify_crate
-from tenuto.crates.wanted import load_log
+from tenuto.crates.withdrawn import known_log, load_taken_back, lost_withdrawals
 from tenuto.model.errors import SettingsError, TenutoError, UsageError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
+from tenuto.model.units import counted
 from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, shard_address, verify_index
+from tenuto.publication.publish import PUBLIC_KEY_NAME, refused_now
 from tenuto.publication.withdraw import unsettled
 from tenuto.selection.plan import load_newest
 
-_FOLDERS = ("crates", "layers", "recordings", "torrents")
+_FOLDERS = frozenset({"crates", "layers", "recordings", "torrents"})
+_FIXED = frozenset({INDEX_NAME, SIGNATURE_NAME, PUBLIC_KEY_NAME, "index.html"})
+"""What a publication has beside what its index names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,9 @@ class Checked:
 
 
 def check(
-    layout: Layout, settings: Settings, names: Sequence[str], progress: Progress, *, is_thorough: bool = False
-) -> Checked:
+    layout: Layout, settings: Settings, names: Sequence[str], progress: Progress, *, is_thorough: bool = False,
+    today: date | None = None,
+) -> Checked:  # fmt: skip
     """Check the named crates, or everything; `is_thorough` adds v1 pieces and the manifest's digests.
 
     Raises UsageError where a crate of that name is not here. What is wrong comes as findings, all of them.
@@ -51,7 +59,7 @@ def check(
         raise UsageError(
             f"no crate here is called {', '.join(unknown)}; there are {', '.join(path.stem for path in paths) or 'none'}"
         )
-    index = _published(layout)
+    index, on = _published(layout), today or datetime.now(UTC).date()
     known = {crate.crate: crate.infohash_v2 for crate in index.crates} if index is not None else {}
     wanted = [path for path in paths if not names or path.stem in names]
     progress.begin("check", sum(path.stat().st_size for path in wanted), "bytes")
@@ -62,16 +70,19 @@ def check(
         )
         for path in wanted
     )  # fmt: skip
-    return Checked(crates, () if names else tuple(sorted(_archive(layout, settings, index))))
+    return Checked(crates, () if names else tuple(sorted(_archive(layout, settings, index, on))))
 
 
-def _archive(layout: Layout, settings: Settings, index: Index | None) -> Iterator[Finding]:
+def _archive(layout: Layout, settings: Settings, index: Index | None, on: date) -> Iterator[Finding]:
     """What is wrong between the parts of an archive."""
     yield from _told("withdrawal-log", "withdrawals.jsonl", lambda: _log(layout, settings))
     yield from _orphans(layout)
+    yield from _misplaced(layout)
     if layout.dark.is_dir() and layout.dark.stat().st_mode & 0o077:
         yield Finding(code="dark-exposed", subject="dark/", message="others can read it; run: chmod 0700 dark")
     yield from _told("statuses-differ", "status", lambda: _statuses(layout, settings, index))
+    if index is not None:
+        yield from _told("check-incomplete", "giving-out", lambda: _ended(layout, settings, index, on))
     if layout.publication.is_dir():
         yield from _told("index-damaged", INDEX_NAME, lambda: _publication(layout, settings))
 
@@ -87,7 +98,14 @@ def _told(code: str, subject: str, look: Callable[[], Iterator[Finding]]) -> Ite
 
 
 def _log(layout: Layout, settings: Settings) -> Iterator[Finding]:
-    load_log(layout)
+    known_log(layout)
+    for crate, keys in lost_withdrawals(layout).items():
+        said = (
+            f"its withdrawn.json names {counted(len(keys), 'track')} (key {keys[0][:16]}…) that withdrawals.jsonl lacks"
+        )
+        yield Finding(
+            code="withdrawal-log", subject=crate, message=f"{said}: bring the log back from the publication or a copy"
+        )
     for path, count in unsettled(layout, settings):
         yield Finding(code="withdrawal-pending", subject=path.stem, message=f"{count} withdrawn tracks are still in it; run: "
                       "tenuto publish")  # fmt: skip
@@ -109,6 +127,39 @@ def _orphans(layout: Layout) -> Iterator[Finding]:
             yield Finding(
                 code="file-orphaned", subject=f"{folder.name}/{path.name}", message=f"it belongs to no crate; {what}"
             )
+
+
+def _misplaced(layout: Layout) -> Iterator[Finding]:
+    """Dark crates among the open ones, and open ones among the dark."""
+    for path in crate_files(layout):
+        is_among_dark = path.parent == layout.dark
+        try:
+            is_dark = CrateFile(path).is_dark
+        except (TenutoError, OSError):
+            continue  # no crate: its own findings say so
+        if is_dark != is_among_dark:
+            said = (
+                "a dark crate lies among the open ones; move it to dark/, with its torrent"
+                if is_dark
+                else "an open crate lies among the dark ones, where all can be read; move it to crates/, with its torrent"
+            )
+            yield Finding(code="dark-exposed", subject=f"{path.parent.name}/{path.name}", message=said)
+
+
+def _ended(layout: Layout, settings: Settings, index: Index, on: date) -> Iterator[Finding]:
+    """Crates that are given out although a right in them has ended; what is withdrawn has its own finding."""
+    if read_pointer(layout.catalogue / "current") is None:
+        return
+    named = {crate.crate for crate in index.crates}
+    taken, looked = load_taken_back(layout), survey(layout, settings)
+    for crate, refused in refused_now(layout, settings, open_current(layout), taken, looked, on).items():
+        if crate not in named:
+            continue
+        ended = [one for one in refused if not one.is_withdrawn]
+        if ended:
+            yield Finding(code="giving-out-ended", subject=crate, message=f"{counted(len(ended), 'track')} in it may not be given "
+                          f"out today ({ended[0].source}:{ended[0].track_id}: {ended[0].reason}), and it is published; run: "
+                          "tenuto publish, then tenuto withdraw --refused --reason permission-ended")  # fmt: skip
 
 
 def _statuses(layout: Layout, settings: Settings, index: Index | None) -> Iterator[Finding]:
@@ -160,18 +211,24 @@ def _publication(layout: Layout, settings: Settings) -> Iterator[Finding]:
             yield _differs(f"crates/{crate.crate}.zip", said)
         elif not public.samefile(own) and not filecmp.cmp(public, own, shallow=False):
             yield _differs(f"crates/{crate.crate}.zip", "it is not the crate of the archive")
-    known = set(promised) | {address for crate in index.crates for address in crate.addresses}
-    for path in _files(root):
-        if (address := path.relative_to(root).as_posix()) not in known:
+    known = _FIXED | set(promised) | {address for crate in index.crates for address in crate.addresses}
+    yield from _strangers(root, known)
+
+
+def _strangers(root: Path, known: AbstractSet[str], folder: str = "") -> Iterator[Finding]:
+    """What lies in a folder of the publication and is not known: it is served with the rest. An unknown folder is one finding."""
+    folders = _FOLDERS | {str(parent) for address in known for parent in PurePosixPath(address).parents}
+    for path in sorted((root / folder).iterdir()):
+        address = path.relative_to(root).as_posix()
+        if address in folders and path.is_dir():
+            yield from _strangers(root, known, address)
+        elif address not in known or not path.is_file():
+            is_file = path.is_symlink() or not path.is_dir()
+            goes = is_file and (folder in _FOLDERS or (not folder and path.name.startswith(LEFTOVER_PREFIX)))
+            what = "tenuto publish removes it" if goes else "it is served with the rest: move it away"
             yield Finding(code="file-orphaned", subject=f"publication/{address}", message="the index does not refer to it; "
-                          "tenuto publish removes it")  # fmt: skip
+                          f"{what}")  # fmt: skip
 
 
 def _differs(address: str, said: str) -> Finding:
     return Finding(code="publication-differs", subject=f"publication/{address}", message=f"{said}; run: tenuto publish")
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for folder in _FOLDERS:
-        if (root / folder).is_dir():
-            yield from sorted((root / folder).iterdir())

@@ -20,13 +20,14 @@ from tenuto.model.errors import IntegrityError, SkipRecordError, SourceError, Us
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import Index, IndexCrate, Location
 from tenuto.publication.lookup import find, parse_wanted, read_file, read_index
-from tenuto.publication.places import Place
+from tenuto.publication.places import Collected, Part, Place
 from tenuto.publication.proof import bytes_to_read, check_location, check_pieces, span_of, split_layers
 
 LAYERS_MAX_BYTES = 64 * 2**20
 """A crate of 64 GB has 0.5 MB of layer, and 2 kB of closing leaves for each MB of its describing tail."""
 
-_READ_BYTES = 2**20
+RISES_MAX = 3
+"""So often an index that was replaced meanwhile is followed: somebody who publishes all the time keeps no reader for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,15 @@ class _Counted:
         try:
             yield self.place
         finally:
-            self.received[purpose] = self.received.get(purpose, 0) + self.place.received_bytes - before
+            self._count(purpose, self.place.received_bytes - before)
+
+    def was_for(self, purpose: str, count: int, counted_as: str) -> None:
+        """So many of the bytes that were `counted_as` something else were for `purpose`."""
+        self._count(purpose, count)
+        self._count(counted_as, -count)
+
+    def _count(self, purpose: str, count: int) -> None:
+        self.received[purpose] = self.received.get(purpose, 0) + count
 
 
 class _Recording:
@@ -73,17 +82,20 @@ class _Recording:
         self._file = file
         self._location = location
         self._progress = progress
+        progress.begin(location.path.rpartition("/")[2], location.bytes, "bytes")
+        self._left = location.bytes
         self.begin()
 
     def begin(self) -> None:
         """Forget what was taken."""
+        if taken := self._location.bytes - self._left:
+            self._progress.advance(-taken)
         self._file.seek(0)
         self._file.truncate()
         self._left = self._location.bytes
         self._digest = hashlib.sha256()
         self._leaves = bytearray()
         self._rest = bytearray()
-        self._progress.begin(self._location.path.rpartition("/")[2], self._location.bytes, "bytes")
 
     def write(self, part: bytes) -> None:
         """The next bytes; those behind the recording's end are hashed only."""
@@ -118,14 +130,43 @@ def take(
     counted = _Counted(place)
     with counted.of("index"):
         index = read_index(place, pinned, known_sequence)
+    for _ in range(RISES_MAX):
+        on_index(index)
+        try:
+            return _take_by(index, counted, what, out, progress)
+        except (IntegrityError, SkipRecordError) as error:
+            newer = _newer(counted, index)
+            if newer is None:
+                raise
+            progress.say(
+                f"{error}; meanwhile {index.archive} has published anew (index number {newer.sequence}): once more"
+            )
+            index = newer
     on_index(index)
+    return _take_by(index, counted, what, out, progress)
+
+
+def _newer(counted: _Counted, index: Index) -> Index | None:
+    """The index, if its sequence has risen since: what the older one names may be gone, or be another revision."""
+    try:
+        with counted.of("index") as place:
+            found = read_index(place, index.signing_public, index.sequence)
+    except (IntegrityError, SourceError):
+        return None
+    return found if found.sequence > index.sequence else None
+
+
+def _take_by(index: Index, counted: _Counted, what: str, out: Path, progress: Progress) -> Taken:
+    """Take the recording as this index has it."""
+    place = counted.place
     with counted.of("shard"):
         found = (find(place, index, wanted) for wanted in parse_wanted(what, index.sources))
         locations: tuple[Location, ...] = next(filter(None, found), ())
     if not locations:
         raise SkipRecordError(
             f"{what} is not in the publication of {index.archive} (index number {index.sequence}): it never was, is kept "
-            f"dark, or was withdrawn; {place.name}/{index.status.path} says what became of each track"
+            f"dark, was withdrawn, or its crate is being written anew (then it is back soon); {place.name}/{index.status.path} "
+            "says what became of each track"
         )
     target = target_of(out, locations[0])
     if os.path.lexists(target):
@@ -136,7 +177,8 @@ def take(
             progress.say(f"{failures[-1]}; trying {address}")
         try:
             with new_file(target) as file:
-                pieces = _take_from(counted, crate, address, location, _Recording(file, location, progress))
+                recording = _Recording(file, location, progress)
+                pieces = _take_from(counted, crate, address, location, recording, progress.say)
             return Taken(target, location, counted.received, index, pieces)
         except (SourceError, IntegrityError) as error:
             failures.append(error)
@@ -212,7 +254,8 @@ def _crate_of(crates: dict[str, IndexCrate], location: Location) -> IndexCrate:
 
 
 def _take_from(
-    counted: _Counted, crate: IndexCrate, address: str, location: Location, recording: _Recording
+    counted: _Counted, crate: IndexCrate, address: str, location: Location, recording: _Recording,
+    say: Callable[[str], None],
 ) -> int:  # fmt: skip
     """Fill `recording`, and how many pieces prove it; raises IntegrityError where they do not."""
     span = span_of(crate, location)
@@ -222,12 +265,13 @@ def _take_from(
         )
     with counted.of("layers") as place:
         layer, closing = split_layers(crate, read_file(place, crate.layers))
-    with counted.of("leaves") as place:
-        before = _leaves(place, crate, address, closing, span.begin, span.first)
-        behind = _leaves(place, crate, address, closing, span.past, span.end)
+    before, behind = _Leaves(crate, closing, span.begin, span.first), _Leaves(crate, closing, span.past, span.end)
+    counted.was_for("leaves", 0, counted_as="recording")  # in this order, also where they come in one pass
+    own = Part(location.offset, bytes_to_read(crate, location), recording)
     with counted.of("recording") as place:
-        place.stream(address, recording, location.offset, bytes_to_read(crate, location))
-    pieces = check_pieces(crate, span, before + recording.leaves() + behind, layer)
+        place.gather(address, [before.part, behind.part, own], say)
+    counted.was_for("leaves", before.part.count + behind.part.count, counted_as="recording")
+    pieces = check_pieces(crate, span, before.all() + recording.leaves() + behind.all(), layer)
     if recording.sha256() != location.sha256:
         raise IntegrityError(
             f"crate {crate.crate}: the {location.bytes:,} bytes from {location.offset:,} on are the crate's own, and have sha256 "
@@ -236,15 +280,19 @@ def _take_from(
     return pieces
 
 
-def _leaves(place: Place, crate: IndexCrate, address: str, closing: bytes, first: int, past: int) -> bytes:
-    """The leaves of some blocks: from `leaves.bin` as far as it has them, then from the closing leaves."""
-    count = crate.leaves.count
-    inside = min(past, count) - first
-    found = b""
-    if inside > 0:
-        size = inside * HASH_BYTES
-        found = place.read(address, crate.leaves.offset + first * HASH_BYTES, size, max_bytes=size)
-    return found + closing[max(0, first - count) * HASH_BYTES : max(0, past - count) * HASH_BYTES]
+class _Leaves:
+    """The leaves of some blocks: `part` of `leaves.bin` as far as it has them, then from the closing leaves."""
+
+    def __init__(self, crate: IndexCrate, closing: bytes, first: int, past: int) -> None:
+        count = crate.leaves.count
+        inside = max(0, min(past, count) - first)
+        self._taken = Collected()
+        self._closing = closing[max(0, first - count) * HASH_BYTES : max(0, past - count) * HASH_BYTES]
+        self.part = Part(crate.leaves.offset + first * HASH_BYTES, inside * HASH_BYTES, self._taken)
+
+    def all(self) -> bytes:
+        """They, once the part was taken."""
+        return bytes(self._taken.content) + self._closing
 
 
 def _worst(failures: list[SourceError | IntegrityError]) -> SourceError | IntegrityError:

@@ -6,6 +6,7 @@ part of an archive: one JSON file in the user's state folder.
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from tenuto.archive import Layout, load_settings
 from tenuto.archive.durable import make_folder, write_durably
 from tenuto.model.documents import Document
-from tenuto.model.errors import SettingsError
+from tenuto.model.errors import SettingsError, TenutoError
 from tenuto.publication.documents import Archive, Hex64
+from tenuto.publication.lookup import OtherKeyError
 
 
 class Known(Document):
@@ -58,6 +61,17 @@ class KnownPlaces:
             )
             write_durably(self.path, written.encode() + b"\n", 0o600)
 
+    def differs(self, error: OtherKeyError, *, is_folder: bool) -> OtherKeyError:
+        """The error with where the pinned key stands; for a folder of this machine with the words that pin the other one."""
+        seen = f"in {self.path}, since it was first seen. "
+        way_on = (
+            f"If you know that the archive was made anew there, say so once with --key {error.found}; if not, somebody else "
+            "may speak in its name"
+            if is_folder
+            else "Somebody else may speak in its name: ask the archive for its key, then give it with --key"
+        )
+        return OtherKeyError(error.place, error.found, error.pinned, seen + way_on)
+
     def _read(self) -> _File:
         try:
             return _File.model_validate_json(self.path.read_bytes())
@@ -74,6 +88,22 @@ class KnownPlaces:
         with self.path.with_suffix(".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def own_key(root: Path) -> str | None:
+    """The key of one's own archive whose publication this folder is: its tenuto.toml, which is ours, names it; None elsewhere.
+
+    Its operator makes archives anew in the same place; who can write beside the publication needs no forged index.
+    """
+    layout = Layout(root.resolve().parent)
+    if layout.publication != root.resolve():
+        return None
+    try:
+        if layout.settings.stat().st_uid != os.geteuid():
+            return None
+        return load_settings(layout.settings).keys.signing_public
+    except (TenutoError, OSError):
+        return None
 
 
 def default_known_file(environment: dict[str, str]) -> Path:

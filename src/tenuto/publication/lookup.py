@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,22 @@ INDEX_MAX_BYTES = 64 * 2**20
 SHARD_MAX_BYTES = 4 * 2**20
 """Shards aim at 32 KiB; with all their digits used up they may be larger."""
 
+_PAUSES_S = (0.0, 0.3)
+"""Between index and signature that do not fit, and reading both once more: they are replaced one right after the other."""
+
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class OtherKeyError(IntegrityError):
+    """An index is signed by `found`, which is not the key that is `pinned`."""
+
+    def __init__(self, place: str, found: str, pinned: str, way_on: str = "") -> None:
+        self.place, self.found, self.pinned = place, found, pinned
+        way_on = way_on or (
+            "(by --key, or by the tenuto.toml beside it). Somebody else may speak in its name: ask the archive for its key, then "
+            "give it with --key"
+        )
+        super().__init__(f"{place} is signed by the key {found}, and {pinned} is pinned {way_on}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +73,19 @@ def parse_wanted(what: str, sources: Sequence[str]) -> list[Wanted]:
 
 
 def read_index(place: Place, pinned: str | None, known_sequence: int) -> Index:
-    """The index of a publication; raises IntegrityError where it is not signed by `pinned` (None: by the key that it names
-    itself), or is of a lower sequence than `known_sequence`.
+    """The index of a publication; raises OtherKeyError where it is not signed by `pinned` (None: by the key that it names
+    itself), IntegrityError where it is not signed at all, or is of a lower sequence than `known_sequence`.
     """
     index, fault = _index(place)
-    if fault is not None:  # index and signature are replaced one after the other: they may have been read in between
+    for pause_s in _PAUSES_S if fault is not None else ():
+        time.sleep(pause_s)
         index, fault = _index(place)
+        if fault is None:
+            break
     if fault is not None:
         raise fault
     if pinned is not None and index.signing_public != pinned:
-        raise IntegrityError(
-            f"{place.name} is signed by the key {index.signing_public}, and {pinned} is pinned (by --key, or since it was "
-            "first seen). Somebody else may speak in its name: ask the archive for its key, then give it with --key"
-        )
+        raise OtherKeyError(place.name, index.signing_public, pinned)
     if index.sequence < known_sequence:
         raise IntegrityError(
             f"{place.name} gives an older index: number {index.sequence} of archive {index.archive}, and number "

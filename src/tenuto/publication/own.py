@@ -10,18 +10,17 @@ from typing import Any
 import pyarrow as pa
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import LEFTOVER_PREFIX, sync_folder
 from tenuto.catalogue import statement_from
 from tenuto.crates import dark
 from tenuto.crates.holdings import survey
 from tenuto.crates.names import component
 from tenuto.crates.reader import CrateFile
-from tenuto.crates.wanted import load_log
+from tenuto.crates.withdrawn import load_taken_back
 from tenuto.model.errors import IntegrityError, RightsError, SettingsError, UsageError
 from tenuto.model.ids import track_key
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import Location
-from tenuto.publication.get import Taken
+from tenuto.publication.get import Taken, new_file
 from tenuto.rights import Action, may
 from tenuto.rights.withdrawals import statement_of
 
@@ -40,8 +39,9 @@ def take_from_archive(
     path, row = _find(layout, settings, what)
     key = track_key(row["source"], row["track_id"])
     said = [statement_from(one) for one in row["statements"] or ()]
-    withdrawn = load_log(layout).by_key().get(key)
-    said += [statement_of(withdrawn)] if withdrawn else []
+    taken = load_taken_back(layout)
+    withdrawals = (taken.log.by_key().get(key), taken.of_recording(row["sha256"], row["derived_from"]))
+    said += [statement_of(one) for one in withdrawals if one is not None]
     decision = may(said, Action.KEEP, settings.archive.territory, datetime.now(UTC).date())
     if not decision.is_allowed:
         raise RightsError(f"{what}: {decision.reason}; it is not taken out")
@@ -87,10 +87,13 @@ def _find(layout: Layout, settings: Settings, what: str) -> tuple[Path, dict[str
 
 
 def _rows(table: pa.Table, what: str) -> list[int]:
-    names = ("source", "track_id", "sha256")
+    names = ("source", "track_id", "sha256", "derived_from")
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     return [
-        row for row, (source, track_id, sha256) in enumerate(rows) if what in {sha256, track_id, f"{source}:{track_id}"}
+        row
+        for row, (source, track_id, sha256, original) in enumerate(rows)
+        if what in {sha256, original, track_id, f"{source}:{track_id}"}
+        or (_SHA256.fullmatch(what) and track_key(source, track_id) == what)
     ]
 
 
@@ -104,29 +107,22 @@ def _name(row: dict[str, Any], *, is_dark: bool) -> str:
 
 
 def _write(crate: CrateFile, row: dict[str, Any], target: Path, identity: Any) -> None:
-    """Copy or open the recording beside the target, prove it by its SHA-256, then give it its name."""
-    beside = target.parent / f"{LEFTOVER_PREFIX}{target.name}"
+    """Copy or open the recording, prove it by its SHA-256, then give it its name; another file is never replaced."""
     size = row["sealed_bytes"] if identity is not None else row["bytes"]
-    try:
-        with beside.open("xb") as file:
-            sink = _Digesting(file)
-            with crate.path.open("rb") as source:
-                source.seek(row["offset"])
-                part = _Part(source, size)
-                if identity is not None:
-                    dark.decrypt_stream(part, sink, identity, f"{crate.path}: {row['path']}")
-                else:
-                    while content := part.read(_PART_BYTES):
-                        sink.write(content)
+    with new_file(target) as file, crate.path.open("rb") as source:
+        sink = _Digesting(file)
+        source.seek(row["offset"])
+        part = _Part(source, size)
+        if identity is not None:
+            dark.decrypt_stream(part, sink, identity, f"{crate.path}: {row['path']}")
+        else:
+            while content := part.read(_PART_BYTES):
+                sink.write(content)
         if sink.digest.hexdigest() != row["sha256"]:
             raise IntegrityError(
                 f"crate {crate.crate}: sha256 of {row['path']} is {sink.digest.hexdigest()}, it should be {row['sha256']}; "
                 f"run: tenuto check {crate.crate}"
             )
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_folder(target.parent)
 
 
 class _Part(io.RawIOBase):

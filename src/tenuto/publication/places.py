@@ -1,20 +1,23 @@
 """Where a publication is read from: a folder, or a web root. Only bytes are read here; whether they are right is proven later.
 
-A web server may send all of a file where a part was asked for (RFC 9110, 14.2); what comes before the part is then received
-and dropped. It may also lie, stall and break off: each has its own error, and what is retried begins anew.
+A web server may send all of a file where a part was asked for (RFC 9110, 14.2); all parts are then taken out of one answer, and
+what lies before and between them is received and dropped. It may also lie, stall and break off: each has its own error, and what
+is retried begins anew.
 """
 
 import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
 from tenuto.model.answers import Answer, Request
 from tenuto.model.errors import IntegrityError, RetriableError, SkipRecordError, UsageError
+from tenuto.model.units import format_bytes
 from tenuto.sources.http import Http, StopDownload, check_status, user_agent
 
 TRIES = 3
@@ -38,6 +41,24 @@ class Sink(Protocol):
         """The next bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of a file, and what takes it."""
+
+    offset: int
+    count: int
+    sink: Sink
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.offset + self.count
+
+
+def _nobody(_: str) -> None:
+    """Tell it to nobody."""
+
+
 class Place(Protocol):
     """A publication's root. Paths are relative addresses as its documents have them.
 
@@ -55,6 +76,12 @@ class Place(Protocol):
 
     def stream(self, path: str, sink: Sink, offset: int, count: int) -> None:
         """Exactly `count` bytes from `offset` on, in parts; raises as `read` does."""
+
+    def gather(self, path: str, parts: Sequence[Part], say: Callable[[str], None] = _nobody) -> None:
+        """Several ranges of one file, each to its sink, the file received at most once; raises as `read` does.
+
+        `say` is told where much more will come than was asked for.
+        """
 
 
 class Collected:
@@ -88,8 +115,8 @@ class FolderPlace:
     """A publication in a folder; nothing outside of it is read, wherever its links lead."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-        self.name = str(self._root)
+        self.root = root.resolve()
+        self.name = str(self.root)
         self.received_bytes = 0
 
     def read(self, path: str, offset: int = 0, count: int | None = None, *, max_bytes: int) -> bytes:
@@ -105,8 +132,13 @@ class FolderPlace:
 
     def stream(self, path: str, sink: Sink, offset: int, count: int) -> None:
         """See Place."""
+        self.gather(path, [Part(offset, count, sink)])
+
+    def gather(self, path: str, parts: Sequence[Part], say: Callable[[str], None] = _nobody) -> None:  # noqa: ARG002 -- see Place
+        """See Place."""
         with self._open(path) as file:
-            self._copy(file, path, sink, offset, count)
+            for part in parts:
+                self._copy(file, path, part.sink, part.offset, part.count)
 
     def _copy(self, file: BinaryIO, path: str, sink: Sink, offset: int, count: int) -> None:
         size = os.fstat(file.fileno()).st_size
@@ -132,14 +164,17 @@ class FolderPlace:
 
     def _open(self, path: str) -> BinaryIO:
         try:
-            target = (self._root / path).resolve(strict=True)
+            target = (self.root / path).resolve(strict=True)
         except (FileNotFoundError, NotADirectoryError):
             raise _missing(self.name, path) from None
         except (OSError, RuntimeError, ValueError) as error:
             raise IntegrityError(f"{self.name}: {path} cannot be opened ({error})") from None
-        if not target.is_relative_to(self._root):
+        if not target.is_relative_to(self.root):
             raise IntegrityError(f"{self.name}: {path} leads out of the publication, to {target}; it is not read")
-        handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:  # it was removed just now
+            raise _missing(self.name, path) from None
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise IntegrityError(f"{self.name}: {path} is no plain file; it is not read")
@@ -155,6 +190,7 @@ class WebPlace:
         self._http = http or Http(user_agent("tenuto get", "takes one recording"), TIMEOUT_S)
         self._pause = pause
         self._gives_ranges: bool | None = None
+        self._has_said = False
 
     def close(self) -> None:
         """Close its connections."""
@@ -173,10 +209,24 @@ class WebPlace:
 
     def stream(self, path: str, sink: Sink, offset: int, count: int) -> None:
         """See Place."""
-        if count == 0:
-            sink.begin()
-            return
-        self._retried(lambda: self._range(path, sink, offset, count))
+        self.gather(path, [Part(offset, count, sink)])
+
+    def gather(self, path: str, parts: Sequence[Part], say: Callable[[str], None] = _nobody) -> None:
+        """See Place."""
+        for part in parts:
+            if part.count == 0:
+                part.sink.begin()
+        left = [part for part in parts if part.count]
+        while left and self._gives_ranges is not False:
+            self._retried(lambda: self._by_range(path, left[0]))
+            if self._gives_ranges:
+                del left[0]
+        if left:
+            end = max(part.end for part in left)
+            if not self._has_said and end > _STEP_BYTES:
+                say(f"{self.name} sends whole files where a part is asked for; {format_bytes(end)} will be received")
+                self._has_said = True
+            self._retried(lambda: self._in_one_pass(path, left, end))
 
     def _retried(self, once: Callable[[], None]) -> None:
         for pause_s in PAUSES_S:
@@ -186,17 +236,16 @@ class WebPlace:
                 self._pause(min(max(pause_s, error.retry_after_s or 0.0), LONGEST_PAUSE_S))
         return once()
 
-    def _range(self, path: str, sink: Sink, offset: int, count: int) -> None:
-        if self._gives_ranges is None and count > _STEP_BYTES:  # a small part costs no more than asking
-            self._gives_ranges = self._asked_for_range(path, Collected(), offset, 1)
+    def _by_range(self, path: str, part: Part) -> None:
+        """The part, if the server gives ranges; whether it does is known behind this."""
+        if self._gives_ranges is None and part.count > _STEP_BYTES:  # a small part costs no more than asking
+            self._gives_ranges = self._asked_for_range(path, Collected(), part.offset, 1)
         if self._gives_ranges is not False:
-            self._gives_ranges = self._asked_for_range(path, sink, offset, count)
-        if not self._gives_ranges:
-            self._skipped(path, sink, offset, count)
+            self._gives_ranges = self._asked_for_range(path, part.sink, part.offset, part.count)
 
     def _asked_for_range(self, path: str, sink: Sink, offset: int, count: int) -> bool:
         """Whether the server gave the range; where not, what `sink` took is void."""
-        flow = _Flow(self, sink, 0, count)
+        flow = _Flow(self, sink, 0, count, is_whole=False)
         last = offset + count - 1
         answer = self._http.download(
             self._request(path), flow, max_bytes=count + 2 * _STEP_BYTES, first=offset, last=last
@@ -208,14 +257,16 @@ class WebPlace:
         self._check_length(path, flow, offset, count)
         return True
 
-    def _skipped(self, path: str, sink: Sink, offset: int, count: int) -> None:
-        """The part of a file that is sent from its beginning; the connection is closed behind it."""
-        flow = _Flow(self, sink, offset, count, is_whole=True)
-        answer = self._http.download(self._request(path), flow, max_bytes=offset + count + 2 * _STEP_BYTES)
-        self._check(answer, path, offset, count)
+    def _in_one_pass(self, path: str, parts: Sequence[Part], end: int) -> None:
+        """The parts of a file that is sent from its beginning; the connection is closed behind the last."""
+        taken = _Pass(self, parts, end)
+        answer = self._http.download(self._request(path), taken, max_bytes=end + 2 * _STEP_BYTES)
+        self._check(answer, path, parts[0].offset, parts[0].count)
         if answer.http_status != _OK:
             raise IntegrityError(f"{self.name}/{path} answers HTTP {answer.http_status} to a request for all of it")
-        self._check_length(path, flow, offset, count)
+        cut = next((part for part in parts if part.end > taken.received), None)
+        if cut is not None:  # the answer ended well: there is no more of the file
+            raise _too_short(f"{self.name}/{path}", cut.offset, cut.count, taken.received)
 
     def _whole(self, path: str, sink: Sink, offset: int, max_bytes: int) -> None:
         """From `offset` to the end of the file, whose length nobody said."""
@@ -244,8 +295,6 @@ class WebPlace:
             raise IntegrityError(
                 f"{self.name}/{path} sends more than the {count:,} bytes from {offset:,} on that it says it sends"
             )
-        if flow.is_whole:  # the answer ended well: there is no more of the file
-            raise _too_short(f"{self.name}/{path}", offset, count, flow.received)
         raise RetriableError(
             f"{self.name}/{path} sent {flow.taken:,} of the {count:,} bytes from {offset:,} on, then broke off"
         )
@@ -254,12 +303,12 @@ class WebPlace:
 class _Flow:
     """Hands a part of what comes to a sink, and stops behind it."""
 
-    def __init__(self, place: WebPlace, sink: Sink, skip: int, count: int, *, is_whole: bool = False) -> None:
+    def __init__(self, place: WebPlace, sink: Sink, skip: int, count: int, *, is_whole: bool) -> None:
         self._place = place
         self._sink = sink
         self._skip = skip
         self._count = count
-        self.is_whole = is_whole
+        self._is_whole = is_whole
         self.taken = 0
         self.received = 0
         self.has_more = False
@@ -275,9 +324,33 @@ class _Flow:
             self.taken += len(wanted)
             self._sink.write(wanted)
         behind = self.received - self._skip - self._count
-        if behind > 0 and not self.is_whole:
+        if behind > 0 and not self._is_whole:
             self.has_more = True
-        if behind > 0 or (behind == 0 and self.is_whole):
+        if behind > 0 or (behind == 0 and self._is_whole):
+            raise StopDownload
+
+
+class _Pass:
+    """Hands the parts of a whole file to their sinks as it comes, and stops behind the last."""
+
+    def __init__(self, place: WebPlace, parts: Sequence[Part], end: int) -> None:
+        self._place = place
+        self._parts = parts
+        self._end = end
+        self.received = 0
+        for part in parts:
+            part.sink.begin()
+
+    def __call__(self, content: bytes) -> None:
+        """The next bytes of the body."""
+        here = self.received
+        self._place.received_bytes += len(content)
+        self.received += len(content)
+        for part in self._parts:
+            begin, end = max(part.offset - here, 0), min(part.end - here, len(content))
+            if begin < end:
+                part.sink.write(content[begin:end])
+        if self.received >= self._end:
             raise StopDownload
 
 

@@ -22,7 +22,7 @@ from tenuto.crates.reader import CrateFile
 from tenuto.crates.revise import finish_revisions
 from tenuto.crates.status import counts, held_table, track_statuses
 from tenuto.crates.tables import RECORDINGS, encode_table
-from tenuto.crates.wanted import load_log
+from tenuto.crates.withdrawn import TakenBack, known_log, load_whole
 from tenuto.model.errors import IntegrityError
 from tenuto.model.progress import Progress
 from tenuto.model.statuses import DARK, NOT_PERMITTED, WITHDRAWN
@@ -48,6 +48,8 @@ from tenuto.publication.metadata import metadata_crate
 from tenuto.rights.withdrawals import Log
 from tenuto.selection.plan import load_newest
 
+__all__ = ["PUBLIC_KEY_NAME", "Published", "known_log", "publish", "refused_now"]
+
 PUBLIC_KEY_NAME = "signing.pub.pem"
 _SEQUENCE_MAX = 2**53
 """No clock comes there; what says so was not written by this program."""
@@ -71,15 +73,15 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
 
     A crate that may not be given out, or is damaged, is left out and named; all others are published.
     Raises UsageError where there is no catalogue, SettingsError where the signing key is missing or another's,
-    IntegrityError where the log of withdrawals is not the one that is published.
+    IntegrityError where the log of withdrawals has lost what the publication or a crate says of it.
     """
     key = load_signing_key(layout.operator_path(settings.keys.folder), settings.keys.signing_public)
-    edition, log = open_current(layout), known_log(layout)
+    edition, taken = open_current(layout), load_whole(layout)
     for folder in (layout.publication, layout.crates, layout.dark):
         remove_leftovers(folder)
     finish_revisions(layout)
     looked, before = survey(layout, settings), _published(layout.publication, settings)
-    gate = Gate(edition, log, settings.archive.territory, today or datetime.now(UTC).date())
+    gate = Gate(edition, taken.log, settings.archive.territory, today or datetime.now(UTC).date(), taken)
     plan = load_newest(layout)
     current = (
         plan if plan and plan.edition == edition.info.edition else None
@@ -90,11 +92,11 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
         *evidence_crates(layout, settings, gate.open_sources() - _shut(layout, looked, status)),
     ]
     crates, damaged = _opened(layout, looked, described)
-    withheld = gate.refused({crate.file.crate: crate.recordings for crate in crates})
+    withheld = gate.refused({crate.file.crate: crate.recordings for crate in crates}, _dark_tables(layout, looked))
     admitted = [crate for crate in crates if crate.file.crate not in withheld]
     given_out = _give_out(layout.publication, admitted, before, damaged, progress)
     index, is_new = _numbered(
-        _index(layout, settings, edition, log, status, given_out, tuple(_dark(layout, looked))),
+        _index(layout, settings, edition, taken.log, status, given_out, tuple(_dark(layout, looked))),
         before, layout.publication,
     )  # fmt: skip
     write_once(layout.publication, PUBLIC_KEY_NAME, _public_pem(key))
@@ -106,22 +108,17 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
     return Published(index, is_new, withheld, damaged)
 
 
-def known_log(layout: Layout) -> Log:
-    """The archive's withdrawals; raises IntegrityError where the ones that are published do not all stand in it.
+def refused_now(
+    layout: Layout, settings: Settings, edition: Edition, taken: TakenBack, looked: Survey, today: date | None
+) -> dict[str, list[Refused]]:
+    """Crate -> the tracks in open crates that may not be given out today."""
+    gate = Gate(edition, taken.log, settings.archive.territory, today or datetime.now(UTC).date(), taken)
+    tables = {path.stem: table for path, table in looked.found if path.parent == layout.crates}
+    return gate.refused(tables, _dark_tables(layout, looked))
 
-    The chain shows each line that is changed or taken out, but not that the newest are gone: the published copy does.
-    """
-    log, published = load_log(layout), layout.publication / layout.withdrawals.name
-    try:
-        content = published.read_bytes()
-    except FileNotFoundError:
-        return log
-    if not log.encode().startswith(content):
-        raise IntegrityError(
-            f"{layout.withdrawals} has {len(log.entries)} withdrawals, and {published} is not its beginning: some were taken out "
-            f"or changed; compare the two, and bring back the longer one (cp {published} {layout.withdrawals})"
-        )
-    return log
+
+def _dark_tables(layout: Layout, looked: Survey) -> list[pa.Table]:
+    return [table for path, table in looked.found if path.parent == layout.dark]
 
 
 def _shut(layout: Layout, looked: Survey, status: pa.Table) -> set[str]:

@@ -145,7 +145,7 @@ In your own words, or theirs: what is permitted, and why.
 
 [harvest]
 metadata = true                 # may the metadata be asked for; it then outranks robots.txt
-# may_give_out_evidence = true  # may the answers themselves be published, word for word
+# may_give_out_evidence = true  # may the answers be published word for word, and with them this permission, with the names in it
 # rate_per_s = 5                # requests a second that the operator allows
 
 # One [[grant]] for each group of recordings; of several that fit a recording the LAST one holds.

@@ -137,6 +137,10 @@ class Http:
             raise _no_address(address) from None
         except httpx.TimeoutException as error:
             raise RetriableError(f"{request.address()} did not answer in time ({type(error).__name__})") from None
+        except httpx.ConnectError as error:
+            raise RetriableError(
+                f"{request.address()} cannot be reached ({_plain(error)}): is the address right, and is its server up?"
+            ) from None
         except httpx.HTTPError as error:
             raise RetriableError(f"{request.address()}: {_plain(error)}") from None
 
