@@ -239,3 +239,11 @@ def _at(monkeypatch, folder, day):
     place.mkdir()
     (place / "sitecustomize.py").write_text(CLOCK.format(day=day.isoformat()))
     monkeypatch.setenv("PYTHONPATH", str(place))
+
+
+def test_keep_stops_where_the_log_of_withdrawals_has_lost_what_a_crate_says(tmp_path):
+    layout = shelf(tmp_path)
+    keep(layout)
+    assert verb(layout, "withdraw", f"{NAME}:0/0.flac", "--reason", "law", "--destroy") == 0
+    layout.withdrawals.unlink()
+    keep(layout, code=7)

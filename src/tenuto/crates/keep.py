@@ -24,6 +24,7 @@ from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
 from tenuto.crates.torrent import Metainfo
 from tenuto.crates.wanted import Draft, current_edition_of, load_drafts, load_log, load_wanted, today
+from tenuto.crates.withdrawn import load_whole
 from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
 from tenuto.model.errors import PartlyDoneError, TenutoError, UsageError
 from tenuto.model.progress import Progress
@@ -76,6 +77,7 @@ def keep(layout: Layout, settings: Settings, progress: Progress, options: KeepOp
     edition = current_edition_of(layout, plan)
     for folder in (layout.crates, layout.dark, layout.holdings, layout.journals):
         remove_leftovers(folder)
+    load_whole(layout)  # a log that has lost lines would bring back what was withdrawn
     make_folder(layout.drafts)
     layout.drafts.chmod(0o700)
     planned = load_drafts(layout, plan)
