@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -174,7 +175,7 @@ def test_crate_cut_at_every_thousandth_byte_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_torrent", [True, False])
-@pytest.mark.parametrize("behind", [b"\0", b"PK\5\6" + bytes(18), bytes(70_000), os.urandom(3000)])
+@pytest.mark.parametrize("behind", [b"\0", b"PK\5\6" + bytes(18), bytes(70_000), Random(3000).randbytes(3000)])
 def test_bytes_behind_the_end_are_found(tmp_path: Path, behind: bytes, *, has_torrent: bool) -> None:
     made = make_crate(tmp_path)
     made.path.write_bytes(made.path.read_bytes() + behind)
@@ -588,7 +589,9 @@ def test_recording_mismatch_is_found(tmp_path: Path, change: Callable[[list[dict
     assert codes(verify_crate(made.path)) == {"recording-mismatch"}
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1", os.urandom(9000), b"PAR1" + os.urandom(500) + b"\0\1\0\0PAR1"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1", Random(9000).randbytes(9000), b"PAR1" + Random(500).randbytes(500) + b"\0\1\0\0PAR1"]
+)
 def test_a_table_of_garbage_is_found(tmp_path: Path, content: bytes) -> None:
     made = make_crate(tmp_path, mend_tail=lambda tail: [item("data/recordings.parquet", content), *tail[1:]])
     assert codes(verify_crate(made.path)) == {"recording-mismatch"}
