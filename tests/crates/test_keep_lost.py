@@ -111,3 +111,19 @@ def _status_of(layout, track_id):
     table = track_statuses(layout, load_settings(layout.settings), open_current(layout), load_newest(layout))
     (row,) = (row for row in table.to_pylist() if row["track_id"] == track_id)
     return row["status"], row["reason"]
+
+
+def test_crate_that_lost_its_torrent_and_has_rotted_gets_none(tmp_path):
+    layout = shelf(tmp_path)
+    keep(layout)
+    path = next(layout.crates.glob("*.zip"))
+    path.with_suffix(".torrent").unlink()
+    content = bytearray(path.read_bytes())
+    content[20_000] ^= 1
+    path.write_bytes(content)
+    keep(layout, code=7)
+    assert not path.with_suffix(".torrent").exists()
+    content[20_000] ^= 1
+    path.write_bytes(content)
+    keep(layout)
+    assert path.with_suffix(".torrent").exists()

@@ -13,20 +13,20 @@ from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, remove_leftovers, write_durably
 from tenuto.catalogue import Edition
 from tenuto.crates.carry import carry_over
-from tenuto.crates.hashing import BUFFER_BYTES, metainfo_of
+from tenuto.crates.hashing import hash_file, metainfo_of
 from tenuto.crates.held import Held, held_recordings
 from tenuto.crates.journal import JOURNAL_NAME, DraftFolder, read_journal
 from tenuto.crates.lost import restore_journals
-from tenuto.crates.merkle import leaves_of, piece_length, pieces_of
+from tenuto.crates.merkle import piece_length
 from tenuto.crates.processes import WorkerProcess, worker_processes
-from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
 from tenuto.crates.torrent import Metainfo
+from tenuto.crates.verify import verify_crate
 from tenuto.crates.wanted import Draft, current_edition_of, load_drafts, load_log, load_wanted, today
 from tenuto.crates.withdrawn import load_whole
 from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
-from tenuto.model.errors import PartlyDoneError, TenutoError, UsageError
+from tenuto.model.errors import IntegrityError, PartlyDoneError, TenutoError, UsageError
 from tenuto.model.progress import Progress
 from tenuto.model.units import counted
 from tenuto.selection.plan import Plan, load_newest
@@ -136,16 +136,16 @@ def _abandon(folders: Sequence[Path], carried: int, progress: Progress) -> None:
 
 
 def _metainfo_of(path: Path) -> Metainfo:
-    """The torrent of a crate file that stands: one that has its name is whole."""
-    CrateFile(path)
+    """The torrent of a crate file that has lost it; raises IntegrityError where the crate has rotted, which it would vouch for."""
+    wrong = [one for one in verify_crate(path).findings if one.code != "torrent-missing"]
+    if wrong:
+        raise IntegrityError(
+            f"crate {path.stem} has lost its torrent and is damaged ({wrong[0].message}); bring both back from a copy or a mirror"
+        )
     size = path.stat().st_size
     piece_bytes = piece_length(size)
-    leaves, pieces = [], []
-    with path.open("rb") as file:
-        while part := file.read(BUFFER_BYTES):
-            leaves.append(leaves_of(part))
-            pieces.append(pieces_of(part, piece_bytes))
-    return metainfo_of(path.name, size, piece_bytes, b"".join(leaves), b"".join(pieces))
+    leaves, pieces = hash_file(path, piece_bytes)
+    return metainfo_of(path.name, size, piece_bytes, leaves, pieces)
 
 
 def _tasks(

@@ -32,6 +32,9 @@ _DESCRIBING_MAX_BYTES = 512 * 2**20
 """20,000 recordings describe themselves in some 20 MB; more than this is an attack."""
 
 
+_NO_ZIP = (zipfile.BadZipFile, OSError, ValueError, struct.error, EOFError, NotImplementedError)
+"""What zipfile raises at a file that is no crate: the last where an entry asks for a version of ZIP that it does not know."""
+
 _ROWS_MAX = 2_000_000
 _UNPACKED_MAX_BYTES = 2**31
 
@@ -56,7 +59,7 @@ class CrateFile:
         self.size = path.stat().st_size
         try:
             entries = list(_entries(path))
-        except (zipfile.BadZipFile, OSError, ValueError, struct.error, EOFError, NotImplementedError) as error:
+        except _NO_ZIP as error:
             raise IntegrityError(f"{path} is no crate: {error}") from None
         tops = {entry.name.partition("/")[0] for entry in entries}
         if len(tops) != 1:
