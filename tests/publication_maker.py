@@ -106,6 +106,7 @@ def make_publication(root: Path) -> Publication:
     crates = tuple(_crate(root, crate, songs, entries) for crate in SONGS)
     status = _file(root, "status.parquet", b"PAR1 not really")
     feed = _file(root, "feed.atom", b"<feed/>")
+    page = _file(root, "index.html", b"<!doctype html>")
     none = _file(root, "withdrawals.jsonl", b"")
     key = Ed25519PrivateKey.generate()
     index = Index(
@@ -114,7 +115,8 @@ def make_publication(root: Path) -> Publication:
         tracks=12,
         statuses={"kept": 10, "dark": 2}, crates=crates,
         dark=(DarkCrate(crate="crate-d", band="dark", recordings=2, bytes=99),),
-        shards=write_shards(root, entries), status=status, feed=feed, withdrawals=WithdrawalsRef(**none.model_dump(), entries=0),
+        shards=write_shards(root, entries), status=status, feed=feed, page=page,
+        withdrawals=WithdrawalsRef(**none.model_dump(), entries=0),
     )  # fmt: skip
     made = Publication(root, key, index, entries, songs)
     made.sign()
@@ -149,7 +151,7 @@ def _crate(root: Path, crate: str, songs: dict[str, bytes], entries: dict[str, t
     count = front.leaves.bytes // 32
     closing = leaves_of(path.read_bytes()[count * BLOCK_BYTES :])
     return IndexCrate(
-        crate=crate, kind="recordings", band="a", revision=0, predecessor=None, bytes=meta.length, recordings=len(SONGS[crate]),
+        crate=crate, kind="recordings", band="a", revision=0, predecessor=None, bytes=meta.length, recordings=len(SONGS[crate]), licences=("CC0-1.0",),
         piece_length=meta.piece_length, pieces_root=meta.pieces_root.hex(), infohash_v1=meta.infohash_v1,
         infohash_v2=meta.infohash_v2, leaves=LeavesRef(offset=front.leaves.offset, count=count),
         layers=_file(root, f"layers/{crate}.r0.layers", meta.layer + closing),

@@ -216,8 +216,8 @@ def assert_published(shelf: Shelf) -> Index:
     root, content = shelf.publication, (shelf.publication / "index.json").read_bytes()
     verify_index(content, (root / "index.json.sig").read_bytes(), shelf.settings.keys.signing_public)
     index = parse_index(content)
-    named = {"index.json", "index.json.sig", "signing.pub.pem", "index.html"}
-    references = [index.status, index.withdrawals, index.feed]
+    named = {"index.json", "index.json.sig", "signing.pub.pem"}
+    references = [index.status, index.withdrawals, index.feed, index.page]
     references += [one for crate in index.crates for one in (crate.torrent, crate.layers)]
     for one in references:
         assert (root / one.path).stat().st_size == one.bytes

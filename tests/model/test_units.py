@@ -1,10 +1,10 @@
-"""Sizes and shares, there and back."""
+"""Sizes, shares and durations, there and back."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenuto.model.units import format_bytes, format_share, parse_bytes, parse_share
+from tenuto.model.units import format_bytes, format_duration, format_share, parse_bytes, parse_duration, parse_share
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,28 @@ def test_a_printed_share_reads_back_to_a_tenth_of_a_per_cent(share: float) -> No
 def test_no_share_is_a_dash() -> None:
     assert format_share(None) == "-"
     assert format_share(0) == "0.0 %"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30 min", 1800), (" 12H ", 43_200), ("1d", 86_400), ("1.5 d", 129_600), ("0 s", 0)],
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "d", "1m", "1 day", "-1d", "1,5 h", "1e3s", "1 h 30 min", "inf s", "٣ d", "9" * 10 + "d"]
+)
+def test_what_is_no_duration_is_refused_with_what_would_be_right(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration; write it like"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.4, "0 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3600, "1 h"), (86_340, "23 h 59 min"), (86_460, "1 d"),
+     (90_061, "1 d 1 h")],
+)  # fmt: skip
+def test_a_duration_is_printed_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

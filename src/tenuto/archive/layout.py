@@ -110,6 +110,21 @@ class Layout:
         return self.state / "holdings"
 
     @property
+    def incoming(self) -> Path:
+        """Of a mirror: crates on their way in, and those that the index does not name (any more)."""
+        return self.state / "incoming"
+
+    @property
+    def known(self) -> Path:
+        """Of a mirror: the highest index that each place was seen with; outside `state/`, since nothing else knows it."""
+        return self.root / "known.json"
+
+    @property
+    def seeding_lock(self) -> Path:
+        """Held by the process that gives out this archive's crates: it lasts, and others may work here meanwhile."""
+        return self.root / ".tenuto-seed.lock"
+
+    @property
     def pace(self) -> Path:
         """When each source may be asked next."""
         return self.state / "pace"

@@ -41,11 +41,31 @@ def _one_line(text: str) -> str:
     return text.strip()
 
 
+def check_peer(text: str) -> str:
+    """HOST:PORT or [IPv6]:PORT; raises ValueError with what would be right."""
+    host, colon, port = text.rpartition(":")
+    is_host = re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host)
+    if not (colon and is_host and re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 2**16):
+        raise ValueError("a peer is HOST:PORT, such as 192.0.2.7:6881 or [2001:db8::7]:6881")
+    return text
+
+
+def _rate(value: Any) -> int:
+    text = str(value).strip().removesuffix("/s").strip()
+    return 0 if text == "0" else parse_bytes(text)
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Tier = Annotated[str, AfterValidator(_tier)]
 Budget = Annotated[str, BeforeValidator(check_budget)]
+Peer = Annotated[str, AfterValidator(check_peer)]
+Tracker = Annotated[str, Field(pattern=r"^(https?|udp)://[^\s]+$")]
+Reach = Literal["internet", "lan", "peers"]
+"""Whom a swarm's members are sought among: everybody (DHT), the local network too, or only peers and trackers that are named."""
+
 Bytes = Annotated[int, BeforeValidator(lambda value: parse_bytes(str(value))), Field(gt=0)]
+Rate = Annotated[int, BeforeValidator(_rate), Field(ge=0)]
 
 
 class ArchiveSettings(Document):
@@ -57,11 +77,11 @@ class ArchiveSettings(Document):
 
 
 class KeySettings(Document):
-    """Where the secrets lie, and the public halves."""
+    """Where the secrets lie, and the public halves. A mirror has no secrets: its `signing_public` is the key that it pins."""
 
-    folder: str
+    folder: str = ""
     signing_public: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    age_recipients: tuple[str, ...]
+    age_recipients: tuple[str, ...] = ()
 
 
 class PolitenessSettings(Document):
@@ -128,6 +148,27 @@ class SourceSettings(Document):
     options: dict[str, str | int | float | bool] = {}
 
 
+class SwarmSettings(Document):
+    """How crates are exchanged with others by BitTorrent. Rates are in bytes a second, 0 for as fast as it goes."""
+
+    listen: Line = "0.0.0.0:6881,[::]:6881"
+    reach: Reach = "internet"
+    peers: tuple[Peer, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
+    upload_bytes_per_s: Rate = 0
+    download_bytes_per_s: Rate = 0
+
+
+class MirrorSettings(Document):
+    """Of whom this is a mirror, and what it holds of it. `salt` is why two mirrors do not take the same crates."""
+
+    of: Line
+    space: Bytes
+    bands: tuple[Name, ...] = ()
+    licences: tuple[Line, ...] = ()
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
 class Settings(Document):
     """All of tenuto.toml."""
 
@@ -138,6 +179,18 @@ class Settings(Document):
     selection: SelectionSettings = SelectionSettings()
     crates: CrateSettings = CrateSettings()
     sources: dict[Name, SourceSettings] = {}
+    swarm: SwarmSettings = SwarmSettings()
+    mirror: MirrorSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> "Settings":
+        if self.mirror is None and not self.keys.folder:
+            raise ValueError("keys.folder is missing: where the archive's secrets lie")
+        if self.mirror is None and not self.keys.age_recipients:
+            raise ValueError("keys.age_recipients is missing: whom dark crates are encrypted to")
+        if self.mirror is not None and self.sources:
+            raise ValueError("a mirror has no sources: it holds what another archive publishes")
+        return self
 
 
 OptionCheck = Callable[[str, str, dict[str, Any]], tuple[str, ...]]

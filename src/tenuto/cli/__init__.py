@@ -10,7 +10,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from tenuto import __version__
-from tenuto.model.errors import TenutoError, system_fault
+from tenuto.model.errors import TenutoError, fault_said
 
 app = App(
     name="tenuto",
@@ -34,10 +34,15 @@ app.command(catalogue)
 app.command("tenuto.cli.plan:plan", name="plan", help="Decide what is kept within the budget, and why.")
 app.command("tenuto.cli.keep:keep", name="keep", help="Fetch and seal what the plan says.")
 app.command("tenuto.cli.check:check", name="check", help="Prove every byte of the crates.")
+app.command("tenuto.cli.repair:repair", name="repair", help="Mend what check finds, from copies, mirrors or the swarm.")
 app.command("tenuto.cli.publish:publish", name="publish", help="Make the publication: a signed, static web root.")
 app.command("tenuto.cli.get:get", name="get", help="Take one recording, and prove it.")
+app.command("tenuto.cli.seed:seed", name="seed", help="Give out the published crates by BitTorrent.")
+app.command("tenuto.cli.mirror:mirror", name="mirror", help="Hold a part of somebody's publication.")
 app.command("tenuto.cli.withdraw:withdraw", name="withdraw", help="Take a recording back.")
+app.command("tenuto.cli.run:run", name="run", help="All of it in order: harvest, build, plan, keep, publish, check.")
 app.command("tenuto.cli.status:status", name="status", help="The archive in one screen.")
+app.command("tenuto.cli.doctor:doctor", name="doctor", help="What is missing, unsafe or slow here, and its remedy.")
 source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
 source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")
 source.command(
@@ -67,34 +72,19 @@ def _run(words: list[str] | None) -> int:
         sys.stdout.flush()
     except CycloptsError:
         return 2
-    except TenutoError as error:
-        print(f"tenuto: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         print("tenuto: stopped; what was finished is kept, run the same again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        return _system_fault(error)
     except Exception as error:
-        if os.environ.get("TENUTO_DEBUG"):
+        fault, said = fault_said(error)
+        print(f"tenuto: {said}", file=sys.stderr)
+        if os.environ.get("TENUTO_DEBUG") and not isinstance(error, TenutoError):
             raise
-        print(
-            f"tenuto: a bug: {type(error).__name__}: {error}\nTENUTO_DEBUG=1 shows where; please report it",
-            file=sys.stderr,
-        )
-        return 1
+        return fault
     return code if isinstance(code, int) else 0
-
-
-def _system_fault(error: OSError) -> int:
-    """A full disk or a folder that may not be written is no bug: it is said, and nothing half-done has a name."""
-    print(f"tenuto: {system_fault(error)}", file=sys.stderr)
-    if os.environ.get("TENUTO_DEBUG"):
-        raise error
-    return 1
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given

@@ -60,3 +60,5 @@ def _render(done: Any, seconds: float) -> None:
     read = sum(one.bytes for one in done.crates)
     verdict = f"{counted(len(found), 'finding')}: see docs/errors.md" if found else "everything is as it was sealed"
     line(f"{counted(len(done.crates), 'crate')}, {format_bytes(read)} read in {seconds:.1f} s; {verdict}")
+    if any(one.findings for one in done.crates) or any("tenuto repair" in one.message for one in found):
+        line("Next: tenuto repair")

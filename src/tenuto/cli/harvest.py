@@ -1,12 +1,15 @@
 """`tenuto harvest`."""
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from tenuto.archive import Layout, Settings
 from tenuto.cli.options import HERE, Archive, Json, print_json, working
 from tenuto.cli.tables import line, show
+from tenuto.model.progress import Progress
 
 
 def harvest(
@@ -24,32 +27,52 @@ def harvest(
 
     """
     from tenuto.cli.progress import TerminalProgress
-    from tenuto.harvest import HarvestOptions
-    from tenuto.harvest import harvest as harvest_source
-    from tenuto.model.errors import SettingsError, TenutoError, system_fault
 
-    done: list[dict[str, Any]] = []
-    failed: list[tuple[str, str, int]] = []
-    with working(archive, "harvest") as (layout, settings):
-        wanted = names or tuple(settings.sources)
-        if not wanted:
-            raise SettingsError("no source yet; add one with: tenuto source add KIND LOCATION --name NAME")
-        with TerminalProgress() as progress:
-            for name in wanted:
-                try:
-                    manifest = harvest_source(layout, settings, name, progress, HarvestOptions(is_fresh=fresh))
-                except (TenutoError, OSError) as error:
-                    said = system_fault(error) if isinstance(error, OSError) else str(error)
-                    print(f"tenuto: {name}: {said}", file=sys.stderr)
-                    failed.append((name, said, getattr(error, "exit_code", 1)))
-                else:
-                    done.append(_document(manifest))
+    with working(archive, "harvest") as (layout, settings), TerminalProgress() as progress:
+        done, failed = ask_sources(layout, settings, names, progress, is_fresh=fresh)
     if json:
         print_json({"harvests": done, "failed": [{"source": name, "error": error, "exit_code": code}
                                                  for name, error, code in failed]})  # fmt: skip
     else:
         _render(done)
     return _exit_code(done, failed)
+
+
+def ask_sources(
+    layout: Layout, settings: Settings, names: Sequence[str], progress: Progress, *, is_fresh: bool = False,
+    stops: Callable[[Exception], bool] = lambda _: False,
+) -> tuple[list[dict[str, Any]], list[tuple[str, str, int]]]:  # fmt: skip
+    """Harvest one source after the other, all if none is named; a fault of one does not hold up the next.
+
+    Returns the finished harvests as JSON has them, and of each source that failed its name, why, and the exit code. Raises
+    SettingsError where there is no source, and the faults of which `stops` says so.
+    """
+    from tenuto.harvest import HarvestOptions
+    from tenuto.harvest import harvest as harvest_source
+    from tenuto.model.errors import SettingsError, TenutoError, fault_said
+
+    done: list[dict[str, Any]] = []
+    failed: list[tuple[str, str, int]] = []
+    wanted = names or tuple(settings.sources)
+    if not wanted:
+        raise SettingsError("no source yet; add one with: tenuto source add KIND LOCATION --name NAME")
+    for name in wanted:
+        try:
+            manifest = harvest_source(layout, settings, name, progress, HarvestOptions(is_fresh=is_fresh))
+        except (TenutoError, OSError) as error:
+            if stops(error):
+                raise
+            code, said = fault_said(error)
+            print(f"tenuto: {name}: {said}", file=sys.stderr)
+            failed.append((name, said, code))
+        else:
+            done.append(_document(manifest))
+    return done, failed
+
+
+def has_failed_items(done: Sequence[dict[str, Any]]) -> bool:
+    """Whether a harvest that was finished could not get all that it asked for."""
+    return any(h["outcomes"].get("failed") or h["outcomes"].get("missing") for h in done)
 
 
 def _document(manifest: Any) -> dict[str, Any]:
@@ -91,5 +114,4 @@ def _exit_code(done: list[dict[str, Any]], failed: list[tuple[str, str, int]]) -
     codes = {code for _, _, code in failed}
     if failed and not done and len(codes) == 1:
         return codes.pop()
-    has_failed_items = any(h["outcomes"].get("failed") or h["outcomes"].get("missing") for h in done)
-    return 9 if failed or has_failed_items else 0
+    return 9 if failed or has_failed_items(done) else 0

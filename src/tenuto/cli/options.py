@@ -10,10 +10,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.archive import ArchiveLock, Layout, Settings, load_settings
+from tenuto.model.errors import UsageError
 
 Archive = Annotated[Path, Parameter(name="--archive", env_var="TENUTO_ARCHIVE", help="The archive's folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on one line.")]
 HERE = Path()
+_OF_MIRRORS = frozenset({"check", "repair", "seed", "mirror", "status"})
+"""The verbs that a mirror has; all others are its archive's own."""
 
 
 def open_archive(folder: Path) -> tuple[Layout, Settings]:
@@ -29,7 +32,18 @@ def working(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
     """The archive, held so that no other process works in it meanwhile."""
     layout = Layout.find(folder)
     with ArchiveLock(layout.lock, verb):
-        yield open_archive(folder)
+        opened = open_archive(folder)
+        refuse_mirror(opened[1], verb)
+        yield opened
+
+
+def refuse_mirror(settings: Settings, verb: str) -> None:
+    """Raise UsageError where a verb of an archive's own is asked of a mirror."""
+    if settings.mirror is not None and verb not in _OF_MIRRORS:
+        raise UsageError(
+            f"this is a mirror of {settings.archive.name}, which alone can {verb}; a mirror can "
+            f"{', '.join(sorted(_OF_MIRRORS))}, and get (--from its publication)"
+        )
 
 
 def print_json(document: dict[str, Any]) -> None:

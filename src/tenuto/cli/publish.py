@@ -28,19 +28,25 @@ def tell_left_out(done: Any) -> int:
     """Say which crates are not in the publication, why, and what to do; returns the exit code."""
     from tenuto.model.errors import IntegrityError, RightsError
 
+    for said in left_out(done):
+        print(f"tenuto: {said}", file=sys.stderr)
+    if done.damaged:
+        return IntegrityError.exit_code
+    return RightsError.exit_code if done.withheld else 0
+
+
+def left_out(done: Any) -> list[str]:
+    """Which crates are not in the publication, why, and what to do: a sentence each."""
+    found = []
     for crate, refused in done.withheld.items():
         first = next((one for one in refused if not one.is_withdrawn), refused[0])
         track = f"{first.source}:{first.track_id}"
         next_ = "tenuto withdraw --refused --reason permission-ended"
         if first.is_withdrawn:
             next_ = "tenuto publish, once what is said below is mended"
-        print(f"tenuto: crate {crate} is not given out: {len(refused)} of its tracks may not be, {track} for one "
-              f"({first.reason}); run: {next_}", file=sys.stderr)  # fmt: skip
-    for said in done.damaged.values():
-        print(f"tenuto: left out: {said}", file=sys.stderr)
-    if done.damaged:
-        return IntegrityError.exit_code
-    return RightsError.exit_code if done.withheld else 0
+        found.append(f"crate {crate} is not given out: {len(refused)} of its tracks may not be, {track} for one "
+                     f"({first.reason}); run: {next_}")  # fmt: skip
+    return found + [f"left out: {said}" for said in done.damaged.values()]
 
 
 def document(done: Any) -> dict[str, Any]:

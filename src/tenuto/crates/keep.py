@@ -26,16 +26,13 @@ from tenuto.crates.verify import verify_crate
 from tenuto.crates.wanted import Draft, current_edition_of, load_drafts, load_log, load_wanted, today
 from tenuto.crates.withdrawn import load_whole
 from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
-from tenuto.model.errors import IntegrityError, PartlyDoneError, TenutoError, UsageError
+from tenuto.model.errors import IntegrityError, PartlyDoneError, UsageError, gravest
 from tenuto.model.progress import Progress
 from tenuto.model.units import counted
 from tenuto.selection.plan import Plan, load_newest
 
 _HEARTBEAT_S = 3.0
 """How often progress is shown while nothing is finished: a long recording, a crate being sealed."""
-
-_GRAVEST = (1, 7, 6, 3, 4, 2, 8, 5)
-"""Exit codes, the one first that must not be hidden by the others: a bug or a full disk, damage, then what is to be mended."""
 
 
 @dataclass(slots=True)
@@ -140,7 +137,7 @@ def _metainfo_of(path: Path) -> Metainfo:
     wrong = [one for one in verify_crate(path).findings if one.code != "torrent-missing"]
     if wrong:
         raise IntegrityError(
-            f"crate {path.stem} has lost its torrent and is damaged ({wrong[0].message}); bring both back from a copy or a mirror"
+            f"crate {path.stem} has lost its torrent and is damaged ({wrong[0].message}); run: tenuto repair {path.stem}"
         )
     size = path.stat().st_size
     piece_bytes = piece_length(size)
@@ -281,7 +278,6 @@ def _is_hopeless(result: Kept) -> bool:
 
 def fault_of(result: Kept) -> int:
     """The exit code: the gravest fault that stopped drafts, 9 where recordings failed, else 0."""
-    codes = {code for _, _, code in result.errors}
-    if codes:
-        return next((code for code in _GRAVEST if code in codes), TenutoError.exit_code)
+    if result.errors:
+        return gravest({code for _, _, code in result.errors})
     return PartlyDoneError.exit_code if result.failed else 0

@@ -169,7 +169,7 @@ def _copy_around(old: BinaryIO, new: BinaryIO, crate: CrateFile, gone: Sequence[
     for entry, _ in gone:
         _copy(old, new, at, entry.header_offset)
         new.seek(entry.header_offset)
-        _write(new, zipform.neutral_header(entry, f"{crate.crate}/{NEUTRAL_FOLDER}/", _zeros_crc32(entry.bytes)))
+        _write(new, zipform.neutral_header(entry, f"{crate.crate}/{NEUTRAL_FOLDER}/", zeros_crc32(entry.bytes)))
         at = entry.end
     _copy(old, new, at, crate.leaves.header_offset)
     new.truncate(crate.leaves.header_offset)
@@ -290,7 +290,8 @@ def _write(file: BinaryIO, content: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _zeros_crc32(count: int) -> int:
+def zeros_crc32(count: int) -> int:
+    """The CRC-32 of so many zeros."""
     crc32, part = 0, bytes(min(count, _PART_BYTES))
     while count:
         crc32 = zlib.crc32(memoryview(part)[:count], crc32)

@@ -6,7 +6,7 @@ Hostile, damaged and cut files give findings, all of them; nothing is raised and
 import os
 import stat
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tenuto.model.errors import IntegrityError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress, Silent
 
-_PIECES = frozenset(n * 2**20 for n in (1, 4, 8))
+PIECES = frozenset(n * 2**20 for n in (1, 4, 8))
 """Bytes that a piece of a crate may have (docs/format.md, Torrent)."""
 
 _SHOWN = 5
@@ -62,6 +62,33 @@ def verify_crate(
     return check.done
 
 
+def inspect_crate(path: Path) -> list[Finding]:
+    """What is wrong with a crate whose bytes have been proven already: whether it is a crate at all, and describes itself truly."""
+    done = Verified(path.name.removesuffix(".zip"))
+
+    def report(code: str, inner: str, message: str) -> None:
+        done.findings.append(
+            Finding(code=code, subject=f"{done.crate}/{inner}" if inner else done.crate, message=message)
+        )
+
+    with path.open("rb") as file:
+        _described(file.fileno(), done.crate, path.stat().st_size, report)
+    return sorted(done.findings)
+
+
+def _described(
+    descriptor: int, crate: str, size: int, report: Callable[[str, str, str], None]
+) -> tuple[Structure, Bag]:
+    """The structure of a crate file and its bag, what they say of one another checked."""
+    structure = read_structure(descriptor, crate, size, report)
+    bag = read_bag(descriptor, structure, report)
+    if bag.is_known:
+        check_withdrawn(structure, bag, report)
+        if bag.access == "open" and bag.info.get("Tenuto-Kind") == "recordings":
+            check_rows(bag, report)
+    return structure, bag
+
+
 class _Check:
     def __init__(self, path: Path, progress: Progress) -> None:
         self.done = Verified(path.name.removesuffix(".zip"))
@@ -93,19 +120,24 @@ class _Check:
                 found = read_metainfo(file.read(METAINFO_MAX_BYTES + 1), beside.name)
         except FileNotFoundError:
             self.report(
-                "torrent-missing", "", f"{beside.name} is not beside it; what it is held against is in itself only"
+                "torrent-missing",
+                "",
+                f"{beside.name} is not beside it; what it is held against is in itself only; {self._mend}",
             )
             return None
         except (IntegrityError, OSError, AttributeError) as error:
             # AttributeError: values of another type than bencoded torrents have there.
-            self.report("torrent-damaged", "", f"{beside.name} cannot be used: {' '.join(str(error).split())}")
+            self.report(
+                "torrent-damaged", "", f"{beside.name} cannot be used: {' '.join(str(error).split())}; {self._mend}"
+            )
             return None
         self.done.infohash_v2 = found.infohash_v2
         if infohash_v2 is not None and infohash_v2 != found.infohash_v2:
             self.report("torrent-damaged", "", f"{beside.name} has infohash {found.infohash_v2}, due is {infohash_v2}")
         if found.name != self._path.name:
-            self.report("torrent-damaged", "", f"{beside.name} is of {found.name!r}")
-        if found.piece_length not in _PIECES:
+            self.report("torrent-damaged", "", f"{beside.name} is of {found.name!r}; {self._mend}")
+            return None
+        if found.piece_length not in PIECES:
             self.report(
                 "torrent-damaged", "", f"{beside.name} has pieces of {found.piece_length:,} bytes, as no crate has"
             )
@@ -120,13 +152,8 @@ class _Check:
             self.done.damaged.append((there, due - there))
         if there > due:
             self.report("zip-structure", "", f"{there - due:,} bytes follow its end at byte {due:,}")
-        structure = read_structure(descriptor, self.done.crate, size, self.report)
-        bag = read_bag(descriptor, structure, self.report)
+        structure, bag = _described(descriptor, self.done.crate, size, self.report)
         self.done.revision = bag.revision
-        if bag.is_known:
-            check_withdrawn(structure, bag, self.report)
-            if bag.access == "open" and bag.info.get("Tenuto-Kind") == "recordings":
-                check_rows(bag, self.report)
         self._check_pieces(metainfo)
         self._progress.begin(f"check {self.done.crate}", size, "bytes")
         proof = prove(descriptor, _promise(size, metainfo, structure, bag, is_thorough=is_thorough), self._progress)
@@ -147,7 +174,7 @@ class _Check:
 
     @property
     def _mend(self) -> str:
-        return "restore the crate from a copy or a mirror"
+        return f"run: tenuto repair {self.done.crate}"
 
     def _report_proof(self, proof: Proof, structure: Structure) -> None:
         self.done.damaged = merged([*self.done.damaged, *proof.damaged, *proof.unreadable])
@@ -159,7 +186,9 @@ class _Check:
             self.report("withdrawn-not-zero", path, f"was withdrawn and is not zeros in {_said(ranges)}")
         if proof.leaves_differ:
             self.report(
-                "leaves-mismatch", LEAVES_NAME, f"it has other leaves than the blocks in {_said(proof.leaves_differ)}"
+                "leaves-mismatch",
+                LEAVES_NAME,
+                f"it has other leaves than the blocks in {_said(proof.leaves_differ)}; {self._mend}",
             )
         if proof.pieces_differ:
             self.report("piece-differs", "", f"SHA-1 differs of the pieces in {_said(proof.pieces_differ)}")

@@ -17,7 +17,11 @@ TenutoError                 1  a bug: anything else that reaches the top
 130 is Ctrl-C: what was made durable stays, run again to resume. Codes are never renumbered (docs/errors.md).
 """
 
+from collections.abc import Collection
 from typing import ClassVar
+
+_GRAVEST = (1, 7, 6, 3, 4, 2, 8, 5, 9)
+"""Exit codes, the one first that must not be hidden by the others: a bug or a full disk, damage, then what is to be mended."""
 
 
 class TenutoError(Exception):
@@ -99,6 +103,22 @@ class PartlyDoneError(TenutoError):
     """The work is done but for items that failed, each with its finding."""
 
     exit_code = 9
+
+
+def gravest(codes: Collection[int]) -> int:
+    """The exit code of several faults: the one that must not be hidden by the others; 0 where there are none."""
+    faults = {code for code in codes if code}
+    return next((code for code in _GRAVEST if code in faults), TenutoError.exit_code if faults else 0)
+
+
+def fault_said(error: Exception) -> tuple[int, str]:
+    """The exit code of a fault, and what is said of it: its own words, the system's, or that it is a bug."""
+    if isinstance(error, TenutoError):
+        return error.exit_code, str(error)
+    if isinstance(error, OSError):
+        return TenutoError.exit_code, system_fault(error)
+    said = f"a bug: {type(error).__name__}: {error}\nTENUTO_DEBUG=1 shows where; please report it"
+    return TenutoError.exit_code, said
 
 
 def system_fault(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Sizes and shares as people write them, and back."""
+"""Sizes, shares and durations as people write them, and back."""
 
 import re
 
@@ -7,6 +7,8 @@ _UNITS = {
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50,
 }  # fmt: skip
+_SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"\s*(\d{1,9})(?:\.(\d{1,9}))?\s*([A-Za-z]+)\s*", re.ASCII)
 _SIZE = re.compile(r"\s*(\d{1,20})(?:\.(\d{1,20}))?\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -26,6 +28,25 @@ def parse_share(text: str) -> float:
     if match is None or float(match[1]) > 100:  # noqa: PLR2004 -- per cent
         raise ValueError(f"{text!r} is no share; write it like 60%")
     return float(match[1]) / 100
+
+
+def parse_duration(text: str) -> float:
+    """`90 s`, `30min`, `12h` or `1.5 d` in seconds; raises ValueError with what would be right."""
+    match = _DURATION.fullmatch(text)
+    factor = _SECONDS.get(match[3].lower()) if match else None
+    if match is None or factor is None:
+        raise ValueError(f"{text!r} is no duration; write it like 90s, 30 min, 12h or 1d")
+    return float(f"{match[1]}.{match[2] or 0}") * factor
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in its two largest units: `12 s`, `3 min 20 s`, `23 h 59 min`."""
+    left, parts = round(seconds), list[str]()
+    for unit, factor in reversed(_SECONDS.items()):
+        count, left = divmod(left, factor)
+        if count or parts:
+            parts.append(f"{count} {unit}" if count else "")
+    return " ".join(part for part in parts[:2] if part) or "0 s"
 
 
 def format_bytes(count: float) -> str:

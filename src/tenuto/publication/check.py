@@ -28,7 +28,7 @@ from tenuto.publication.withdraw import unsettled
 from tenuto.selection.plan import load_newest
 
 _FOLDERS = frozenset({"crates", "layers", "recordings", "torrents"})
-_FIXED = frozenset({INDEX_NAME, SIGNATURE_NAME, PUBLIC_KEY_NAME, "index.html"})
+_FIXED = frozenset({INDEX_NAME, SIGNATURE_NAME, PUBLIC_KEY_NAME})
 """What a publication has beside what its index names."""
 
 
@@ -194,7 +194,7 @@ def _publication(layout: Layout, settings: Settings) -> Iterator[Finding]:
     verify_index(content, signature, settings.keys.signing_public)
     index = parse_index(content)
     promised = {one.path: one.sha256 for crate in index.crates for one in (crate.layers, crate.torrent)}
-    promised |= {one.path: one.sha256 for one in (index.status, index.withdrawals, index.feed)}
+    promised |= {one.path: one.sha256 for one in (index.status, index.withdrawals, index.feed, index.page)}
     promised |= {shard_address(prefix, sha256): sha256 for prefix, sha256 in index.shards.sha256.items()}
     for address, sha256 in sorted(promised.items()):
         path = root / address
@@ -204,7 +204,10 @@ def _publication(layout: Layout, settings: Settings) -> Iterator[Finding]:
             yield _differs(address, f"sha256 is {found}, the index says {sha256}")
     for crate in index.crates:
         public, own = root / "crates" / f"{crate.crate}.zip", layout.crates / f"{crate.crate}.zip"
-        if not public.is_file() or not own.is_file():
+        if not own.is_file():
+            said = f"the archive's own crate is missing; run: tenuto repair {crate.crate}"
+            yield Finding(code="publication-differs", subject=f"publication/crates/{crate.crate}.zip", message=said)
+        elif not public.is_file():
             yield _differs(f"crates/{crate.crate}.zip", "it is missing")
         elif own.stat().st_size != crate.bytes:
             said = f"it has {own.stat().st_size:,} bytes, the index says {crate.bytes:,}"

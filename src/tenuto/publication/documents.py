@@ -118,6 +118,8 @@ class IndexCrate(_Strict):
     predecessor: Hex64 | None
     bytes: Annotated[int, Field(gt=0, le=_NUMBER_MAX)]
     recordings: Count
+    licences: tuple[str, ...]
+    """Of its recordings, each once, sorted: the SPDX expressions that they are given out under."""
     piece_length: Annotated[int, Field(ge=BLOCK_BYTES, le=PIECE_MAX_BYTES), AfterValidator(_power_of_two)]
     pieces_root: Hex64
     infohash_v1: Hex40
@@ -187,6 +189,7 @@ class Index(_Strict):
     status: FileRef
     withdrawals: WithdrawalsRef
     feed: FileRef
+    page: FileRef
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -60,15 +60,20 @@ def give_out(root: Path, crate: OpenCrate, before: Mapping[str, IndexCrate]) -> 
     torrent = write_once(root, f"torrents/{file.crate}.r{file.revision}.torrent", metainfo.encode())
     address = f"layers/{file.crate}.r{file.revision}.layers"
     layers = _known_ref(root, address, metainfo, known) or write_once(root, address, _layers(file, metainfo))
-    _link(file.path, root / "crates" / file.path.name)
+    link_crate(file.path, root / "crates" / file.path.name)
     return IndexCrate(
         crate=file.crate, kind=cast("Kind", file.kind), band=file.band, revision=file.revision,
         predecessor=file.info.get("Tenuto-Predecessor") or None, bytes=file.size, recordings=crate.recordings.num_rows,
-        piece_length=metainfo.piece_length, pieces_root=metainfo.pieces_root.hex(), infohash_v1=metainfo.infohash_v1,
+        licences=_licences(crate.recordings), piece_length=metainfo.piece_length,
+        pieces_root=metainfo.pieces_root.hex(), infohash_v1=metainfo.infohash_v1,
         infohash_v2=metainfo.infohash_v2, leaves=LeavesRef(offset=leaves.offset, count=leaves.bytes // HASH_BYTES), layers=layers,
         torrent=torrent, redacted=tuple((one.offset, one.bytes) for one in file.withdrawn()),
         addresses=(f"crates/{file.path.name}",),
     )  # fmt: skip
+
+
+def _licences(recordings: pa.Table) -> tuple[str, ...]:
+    return tuple(sorted({licence for licence in recordings["licence"].to_pylist() if licence}))
 
 
 def _layers(file: CrateFile, metainfo: Metainfo) -> bytes:
@@ -102,7 +107,7 @@ def _ref(address: str, content: bytes) -> FileRef:
     return FileRef(path=address, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _link(crate: Path, public: Path) -> None:
+def link_crate(crate: Path, public: Path) -> None:
     """The same file under a second name; a link to it where the file system has no second names."""
     make_folder(public.parent)
     if public.exists() and public.samefile(crate):

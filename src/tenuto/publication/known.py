@@ -46,6 +46,12 @@ class KnownPlaces:
         """What is known of a place; None at first use. Raises SettingsError where the file is not as it was written."""
         return self._read().places.get(place)
 
+    def highest(self, signing_public: str | None) -> int:
+        """The highest sequence seen by this key at any place; 0 where none was."""
+        return max(
+            (one.sequence for one in self._read().places.values() if one.signing_public == signing_public), default=0
+        )
+
     def note(self, place: str, seen: Known) -> None:
         """Remember what was seen; a sequence of the same key never falls."""
         with self._held():

@@ -72,18 +72,33 @@ def parse_wanted(what: str, sources: Sequence[str]) -> list[Wanted]:
     return [Wanted(what, track_key(*track), is_sha256=False) for track in tracks]
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An index, and the bytes that were signed."""
+
+    index: Index
+    content: bytes
+    signature: bytes
+
+
 def read_index(place: Place, pinned: str | None, known_sequence: int) -> Index:
-    """The index of a publication; raises OtherKeyError where it is not signed by `pinned` (None: by the key that it names
+    """The index of a publication; see `read_signed`."""
+    return read_signed(place, pinned, known_sequence).index
+
+
+def read_signed(place: Place, pinned: str | None, known_sequence: int) -> Signed:
+    """The index of a publication, signed; raises OtherKeyError where it is not signed by `pinned` (None: by the key that it names
     itself), IntegrityError where it is not signed at all, or is of a lower sequence than `known_sequence`.
     """
-    index, fault = _index(place)
+    signed, fault = _index(place)
     for pause_s in _PAUSES_S if fault is not None else ():
         time.sleep(pause_s)
-        index, fault = _index(place)
+        signed, fault = _index(place)
         if fault is None:
             break
     if fault is not None:
         raise fault
+    index = signed.index
     if pinned is not None and index.signing_public != pinned:
         raise OtherKeyError(place.name, index.signing_public, pinned)
     if index.sequence < known_sequence:
@@ -91,7 +106,7 @@ def read_index(place: Place, pinned: str | None, known_sequence: int) -> Index:
             f"{place.name} gives an older index: number {index.sequence} of archive {index.archive}, and number "
             f"{known_sequence} was seen there before. It was put back, or somebody shows an old state: ask its operator"
         )
-    return index
+    return signed
 
 
 def find(place: Place, index: Index, wanted: Wanted) -> tuple[Location, ...]:
@@ -135,7 +150,7 @@ def check_digest(what: str, content: bytes, promised: str) -> None:
         )
 
 
-def _index(place: Place) -> tuple[Index, IntegrityError | None]:
+def _index(place: Place) -> tuple[Signed, IntegrityError | None]:
     """The index, and what is wrong with its signature."""
     content = place.read(INDEX_NAME, max_bytes=INDEX_MAX_BYTES)
     try:
@@ -146,5 +161,6 @@ def _index(place: Place) -> tuple[Index, IntegrityError | None]:
     try:
         verify_index(content, signature, index.signing_public)
     except IntegrityError as error:
-        return index, IntegrityError(f"{place.name}: {error}; ask its operator, or take it from another mirror")
-    return index, None
+        fault = IntegrityError(f"{place.name}: {error}; ask its operator, or take it from another mirror")
+        return Signed(index, content, signature), fault
+    return Signed(index, content, signature), None

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -51,6 +50,7 @@ from tenuto.selection.plan import load_newest
 __all__ = ["PUBLIC_KEY_NAME", "Published", "known_log", "publish", "refused_now"]
 
 PUBLIC_KEY_NAME = "signing.pub.pem"
+PAGE_NAME = "index.html"
 _SEQUENCE_MAX = 2**53
 """No clock comes there; what says so was not written by this program."""
 
@@ -91,7 +91,7 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
         metadata_crate(layout, settings, edition),
         *evidence_crates(layout, settings, gate.open_sources() - _shut(layout, looked, status)),
     ]
-    crates, damaged = _opened(layout, looked, described)
+    crates, damaged = _opened(layout, settings, looked, described)
     withheld = gate.refused({crate.file.crate: crate.recordings for crate in crates}, _dark_tables(layout, looked))
     admitted = [crate for crate in crates if crate.file.crate not in withheld]
     given_out = _give_out(layout.publication, admitted, before, damaged, progress)
@@ -99,12 +99,12 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
         _index(layout, settings, edition, taken.log, status, given_out, tuple(_dark(layout, looked))),
         before, layout.publication,
     )  # fmt: skip
-    write_once(layout.publication, PUBLIC_KEY_NAME, _public_pem(key))
+    write_once(layout.publication, PUBLIC_KEY_NAME, describe.public_pem(settings.keys.signing_public))
     if is_new:
         content = encode_index(index)
         write_durably(layout.publication / SIGNATURE_NAME, sign(content, key))
         write_durably(layout.publication / INDEX_NAME, content)
-    _remove_stale(layout.publication, index, progress)
+    remove_stale(layout.publication, index, progress)
     return Published(index, is_new, withheld, damaged)
 
 
@@ -131,19 +131,30 @@ def _shut(layout: Layout, looked: Survey, status: pa.Table) -> set[str]:
     return shut | set(held.filter(held["is_dark"])["source"].to_pylist())
 
 
-def _opened(layout: Layout, looked: Survey, described: Sequence[Path]) -> tuple[list[OpenCrate], dict[str, str]]:
+def _opened(
+    layout: Layout, settings: Settings, looked: Survey, described: Sequence[Path]
+) -> tuple[list[OpenCrate], dict[str, str]]:
     """The open crates, metadata first; and those that are damaged, with what is wrong."""
     tables = {path: RECORDINGS.empty_table() for path in described}
     # Metadata of older editions, and evidence that is not given out any more, stay in the archive alone.
     tables |= {path: table for path, table in looked.found
                if path.parent == layout.crates and path not in tables and CrateFile(path).kind == RECORDINGS_KIND}  # fmt: skip
-    crates, damaged = [], {path.stem: said for path, said in looked.damaged.items()}
+    crates: list[OpenCrate] = []
+    damaged = {path.stem: said for path, said in looked.damaged.items()}
     for path, table in tables.items():
         try:
             crates.append(open_crate(path, table))
         except IntegrityError as error:
             damaged[path.stem] = str(error)
+    bands = [band.name for band in settings.selection.bands]
+    crates.sort(key=lambda crate: _rank(crate, bands))
     return crates, damaged
+
+
+def _rank(crate: OpenCrate, bands: Sequence[str]) -> tuple[bool, int]:
+    """What comes first in the index, and so on mirrors: metadata, evidence, then the bands from the most popular down."""
+    band = crate.file.band
+    return crate.file.kind == RECORDINGS_KIND, bands.index(band) if band in bands else len(bands)
 
 
 def _give_out(
@@ -177,7 +188,7 @@ def _index(
         write_once(root, shard_name(prefix, content), content)
     withdrawals = write_once(root, "withdrawals.jsonl", log.encode())
     feed = write_once(root, "feed.atom", describe.feed(settings, edition, entries, dated, log))
-    write_once(root, "index.html", describe.page(settings, edition, statuses, entries, dark, log))
+    page = write_once(root, PAGE_NAME, describe.page(settings, edition, statuses, entries, dark, log))
     return Index(
         format="tenuto-index-1", archive=settings.archive.name, contact=settings.archive.contact,
         territory=settings.archive.territory,
@@ -186,7 +197,7 @@ def _index(
         sources=tuple(sorted(edition.info.sources)), tracks=public.num_rows, statuses=statuses, crates=entries, dark=dark,
         shards=Shards(digits=digits, sha256={prefix: hashlib.sha256(content).hexdigest() for prefix, content in files.items()}),
         status=write_once(root, "status.parquet", encode_table(public)),
-        withdrawals=WithdrawalsRef(**withdrawals.model_dump(), entries=len(log.entries)), feed=feed,
+        withdrawals=WithdrawalsRef(**withdrawals.model_dump(), entries=len(log.entries)), feed=feed, page=page,
     )  # fmt: skip
 
 
@@ -221,8 +232,8 @@ def _published(root: Path, settings: Settings) -> Index | None:
         return None
 
 
-def _remove_stale(root: Path, index: Index, progress: Progress) -> None:
-    """Delete what the index does not refer to: superseded shards, torrents and layers, crates that are given out no more."""
+def remove_stale(root: Path, index: Index, progress: Progress) -> None:
+    """Delete what the index does not refer to: superseded shards, torrents and layers, crates given out no more."""
     kept = {one.path for crate in index.crates for one in (crate.torrent, crate.layers)}
     kept |= {address for crate in index.crates for address in crate.addresses}
     kept |= {f"recordings/{prefix}-{sha256[:8]}.json" for prefix, sha256 in index.shards.sha256.items()}
@@ -241,12 +252,3 @@ def _dark(layout: Layout, looked: Survey) -> list[DarkCrate]:
     paths = [path for path, _ in looked.found if path.parent == layout.dark] + looked.unread
     files = [CrateFile(path) for path in sorted(paths)]
     return [DarkCrate(crate=file.crate, band=file.band, recordings=count_of(file), bytes=file.size) for file in files]
-
-
-def _public_pem(key: Any) -> bytes:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    pem: bytes = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return pem

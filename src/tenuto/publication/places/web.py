@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import quote, urlsplit
 
 from tenuto.model.answers import Answer, Request
-from tenuto.model.errors import IntegrityError, RetriableError, UsageError
+from tenuto.model.errors import IntegrityError, RetriableError, SkipRecordError, UsageError
 from tenuto.model.units import format_bytes
 from tenuto.publication.places.protocol import STEP_BYTES, Collected, Part, Sink, missing, nobody, too_long, too_short
 from tenuto.sources.http import Http, StopDownload, check_status, user_agent
@@ -71,6 +71,15 @@ class WebPlace:
                 say(f"{self.name} sends whole files where a part is asked for; {format_bytes(end)} will be received")
                 self._has_said = True
             self._retried(lambda: self._in_one_pass(path, left, end))
+
+    def gives_ranges(self, path: str) -> bool:
+        """Whether the server sends a part of a file alone where one is asked for; asked once. False where it has no such file."""
+        if self._gives_ranges is None:
+            try:
+                self._gives_ranges = self._asked_for_range(path, Collected(), 0, 1)
+            except (IntegrityError, SkipRecordError, RetriableError):
+                return False
+        return self._gives_ranges
 
     def _retried(self, once: Callable[[], None]) -> None:
         for pause_s in PAUSES_S:

@@ -1,0 +1,155 @@
+"""`tenuto mirror`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tenuto.cli.options import HERE, Json, print_json
+from tenuto.cli.swarm import DownloadRate, Listen, Peers, Reach, UploadRate, swarm_options
+from tenuto.cli.tables import line, show
+
+
+def mirror(
+    index: str | None = None,
+    /,
+    *,
+    into: Annotated[Path, Parameter(help="The mirror's folder; it is made where there is none.")] = HERE,
+    space: Annotated[str | None, Parameter(help="How much of the disk its crates may take, such as 500GB.")] = None,
+    bands: Annotated[
+        tuple[str, ...], Parameter(negative="", help="Only crates of these bands, in this order. Repeatable.")
+    ] = (),
+    licence: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="", help="Only crates whose recordings are all under one of these, such as 'CC-BY*'. Repeatable."
+        ),
+    ] = (),
+    seed: Annotated[
+        bool, Parameter(negative="", help="Give out what is here, and follow the index, until it is stopped.")
+    ] = False,
+    every: Annotated[str, Parameter(help="How often --seed looks for a new index.")] = "10min",
+    patience: Annotated[str, Parameter(help="How long a crate is waited for while nobody gives any of it.")] = "3min",
+    key: Annotated[
+        str | None, Parameter(help="The hex of the key that must have signed; by default the one first seen.")
+    ] = None,
+    listen: Listen = None,
+    peer: Peers = (),
+    reach: Reach = None,
+    upload_rate: UploadRate = None,
+    download_rate: DownloadRate = None,
+    json: Json = False,
+) -> int:
+    """Hold a part of somebody's publication: what fits into the space. Goes on where it stopped, and follows what changed.
+
+    Parameters
+    ----------
+    index
+        The address or the folder of the publication; later the one that it follows already.
+
+    """
+    from tenuto.cli.progress import TerminalProgress
+    from tenuto.model.errors import PartlyDoneError, UsageError
+    from tenuto.swarm.founding import Wish
+    from tenuto.swarm.mirror import Job
+    from tenuto.swarm.mirror import mirror as mirror_publication
+
+    if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+        raise UsageError(f"--key {key!r} is no key; it has 64 hexadecimal digits, as signing_public in index.json")
+    of = index if index is None or "://" in index else str(Path(index).expanduser().absolute())
+    wish = Wish(of, None if space is None else _size(space), _words(bands), _words(licence))
+    swarm = swarm_options(listen, peer, reach, upload_rate, download_rate)
+    job = Job(
+        into,
+        wish,
+        key.lower() if key else None,
+        swarm,
+        seed,
+        _duration("--every", every),
+        _duration("--patience", patience),
+    )
+    rounds: list[Any] = []
+
+    def on_round(done: Any) -> None:
+        rounds[:] = [done]
+        if json:
+            print_json(_document(done))
+        elif not seed or done.is_new or done.fetched or done.left:
+            _render(done)
+
+    with TerminalProgress() as progress:
+        mirror_publication(job, progress, on_round)
+    return PartlyDoneError.exit_code if rounds[0].left else 0
+
+
+def _words(said: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Repeated, or with commas; None where nothing was said."""
+    return tuple(word.strip() for one in said for word in one.split(",") if word.strip()) or None
+
+
+def _size(text: str) -> int:
+    from tenuto.model.errors import UsageError
+    from tenuto.model.units import parse_bytes
+
+    try:
+        size = parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"--space: {error}") from None
+    if not size:
+        raise UsageError("--space 0 holds nothing; give a size such as 500GB")
+    return size
+
+
+def _duration(name: str, text: str) -> float:
+    from tenuto.model.errors import UsageError
+    from tenuto.model.units import parse_duration
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if seconds <= 0:
+        raise UsageError(f"{name} {text}: a duration is longer than nothing")
+    return seconds
+
+
+def _document(done: Any) -> dict[str, Any]:
+    return {
+        "archive": done.index.archive, "sequence": done.index.sequence, "edition": done.index.edition, "is_new": done.is_new,
+        "crates": [crate.crate for crate in done.held], "bytes": sum(crate.bytes for crate in done.held),
+        "fetched": done.fetched, "moved": done.moved, "dropped": done.dropped, "left": done.left,
+        "left_out": [crate.crate for crate in done.left_out],
+        "received": {"swarm": done.swarm_bytes, "place": done.place_bytes},
+    }  # fmt: skip
+
+
+def _render(done: Any) -> None:
+    from tenuto.model.units import counted, format_bytes
+
+    moved, fetched = set(done.moved), set(done.fetched)
+    rows = [
+        (crate.crate, crate.band or crate.kind, format_bytes(crate.bytes), crate.revision,
+         "moved to this revision" if crate.crate in moved else "fetched" if crate.crate in fetched else "held")
+        for crate in done.held
+    ]  # fmt: skip
+    if rows:
+        show("", ("crate", "band", "bytes", "revision", "now"), rows, right=("bytes", "revision"))
+    for crate, why in done.left.items():
+        line(f"missing  {crate}: {why}")
+    for crate in done.dropped:
+        line(f"deleted  {crate}: the index names it no more, and its space was needed")
+    received = f"received {format_bytes(done.swarm_bytes)} from the swarm, {format_bytes(done.place_bytes)} from the place itself"
+    size = format_bytes(sum(crate.bytes for crate in done.held))
+    line(
+        f"{done.index.archive}, index number {done.index.sequence}: {counted(len(done.held), 'crate')}, {size}; {received}"
+    )
+    if done.left_out:
+        what = counted(len(done.left_out), "crate")
+        size = format_bytes(sum(crate.bytes for crate in done.left_out))
+        line(f"{what}, {size}, did not fit; --space gives more")
+    line(
+        "Next: run the same again to go on"
+        if done.left
+        else "Next: tenuto seed, or run it with --seed to follow and give out"
+    )

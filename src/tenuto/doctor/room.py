@@ -1,0 +1,130 @@
+"""Whether what the newest plan still has to keep, or what a mirror has promised to hold, has room."""
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from tenuto.archive import Layout
+from tenuto.doctor.result import Result
+from tenuto.model.errors import TenutoError
+from tenuto.model.statuses import PLANNED
+from tenuto.model.units import format_bytes
+from tenuto.selection.plan import Plan, load_newest
+
+_TOPIC = "room"
+_RESERVE_BYTES = 1_000_000_000
+_SPARE_FRAC = 0.05
+"""Below that a file system becomes slow, and other programs fail first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is still to be kept: bytes of recordings, of which some lie in drafts already; the largest crate to be sealed."""
+
+    bytes: int
+    fetched_bytes: int
+    largest_bytes: int
+
+    @property
+    def free_bytes(self) -> int:
+        """What must be free: a crate is written beside its recordings, which go when it stands."""
+        return max(0, self.bytes - self.fetched_bytes) + self.largest_bytes
+
+
+def look(layout: Layout, space_bytes: int | None = None) -> list[Result]:
+    """`space_bytes` is what a mirror has set aside; an archive goes by its newest plan."""
+    usage = shutil.disk_usage(layout.crates if layout.crates.exists() else layout.root)
+    free = f"{format_bytes(usage.free)} of {format_bytes(usage.total)} free beside the archive"
+    if space_bytes is not None:
+        return [_mirror(free, usage.free, max(0, space_bytes - bytes_held(layout)))]
+    try:
+        plan = load_newest(layout)
+        need = still_to_keep(layout, plan) if plan else None
+    except (TenutoError, duckdb.Error) as error:
+        message = f"{free}; what is still to be kept cannot be told: {str(error).splitlines()[0]}"
+        return [Result(_TOPIC, "warning", message, "tenuto plan")]
+    if need is not None and need.bytes:
+        return [_planned(free, usage.free, need)]
+    said = "the newest plan has nothing left to keep" if need else "no plan says how much is needed"
+    if usage.free < max(_RESERVE_BYTES, _SPARE_FRAC * usage.total):
+        return [
+            Result(_TOPIC, "warning", f"only {free}; {said}", "free some room, or move the archive to a larger disk")
+        ]
+    return [Result(_TOPIC, "ok", f"{free}; {said}")]
+
+
+def still_to_keep(layout: Layout, plan: Plan) -> Need:
+    """What the plan asks for and no crate holds, by the crates that stand and the tables that are cached of them; at most."""
+    folder = layout.plan(plan.plan)
+    sealed = [file.stem for file in crate_files(layout)]
+    caches = [str(file) for crate in sealed if (file := layout.holdings / f"{crate}.parquet").is_file()]
+    held = (
+        "SELECT source, track_id FROM read_parquet($caches)" if caches else "SELECT '' source, '' track_id WHERE false"
+    )
+    query = f"""
+        WITH held AS ({held}),
+        left_over AS (
+            SELECT crate, sum(planned_bytes) AS bytes
+            FROM '{_quoted(folder / "tracks.parquet")}' t JOIN '{_quoted(folder / "drafts.parquet")}' d USING (draft)
+            WHERE t.status = '{PLANNED}' AND NOT list_contains($sealed, crate)
+                AND NOT EXISTS (FROM held h WHERE h.source = t.source AND h.track_id = t.track_id)
+            GROUP BY crate)
+        SELECT crate, bytes::BIGINT FROM left_over"""
+    values = {"sealed": sealed, **({"caches": caches} if caches else {})}
+    with duckdb.connect(config={"threads": 2}) as con:
+        rows = con.execute(query, values).fetchall()
+    fetched = sum(size_of(layout.drafts / crate) for crate, _ in rows)
+    return Need(sum(size for _, size in rows), fetched, max((size for _, size in rows), default=0))
+
+
+def crate_files(layout: Layout) -> list[Path]:
+    """The crates of an archive or a mirror, open and dark."""
+    return [file for place in (layout.crates, layout.dark) for file in place.glob("*.zip")]
+
+
+def bytes_held(layout: Layout) -> int:
+    """The bytes of all crates, which may go away meanwhile."""
+    total = 0
+    for file in crate_files(layout):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of the files in a folder, which may go away meanwhile."""
+    total = 0
+    for file in folder.rglob("*") if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _planned(free: str, free_bytes: int, need: Need) -> Result:
+    still = f"the newest plan still has to keep {format_bytes(need.bytes)}"
+    if free_bytes < need.free_bytes:
+        lack = format_bytes(need.free_bytes - free_bytes)
+        message = f"{free}; {still}, with the crate that is being sealed {lack} TOO LITTLE"
+        return Result(
+            _TOPIC, "bad", message, "free some room, move the archive, or plan for less: tenuto plan --budget SIZE"
+        )
+    if free_bytes < need.free_bytes + _RESERVE_BYTES:
+        message = f"{free}; {still}, after which less than {format_bytes(_RESERVE_BYTES)} is left"
+        return Result(_TOPIC, "warning", message, "free some room, or plan for less: tenuto plan --budget SIZE")
+    return Result(_TOPIC, "ok", f"{free}; {still}")
+
+
+def _mirror(free: str, free_bytes: int, left_bytes: int) -> Result:
+    if free_bytes < left_bytes:
+        message = f"{free}; the mirror has promised {format_bytes(left_bytes)} more than it holds"
+        return Result(_TOPIC, "bad", message, "free some room, or set space lower under [mirror] in tenuto.toml")
+    return Result(
+        _TOPIC, "ok", f"{free}; of the space of this mirror {format_bytes(left_bytes)} are still to be filled"
+    )
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
