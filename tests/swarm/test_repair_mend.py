@@ -134,3 +134,18 @@ def test_zeros_at_a_place_that_was_cut_off_stay_a_hole(tmp_path: Path) -> None:
     with Mender(made.path, made.metainfo, [(0, len(whole))]) as mender:
         mender.mend(gather, 1)  # type: ignore[arg-type]
     assert made.path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("gap_bytes", "ranges"), [(0, 3), (2 * BLOCK_BYTES, 2), (MIB, 1)], ids=["none", "small", "large"]
+)
+def test_ranges_that_lie_close_are_asked_for_as_one(made: Made, gap_bytes: int, ranges: int) -> None:
+    whole = made.path.read_bytes()
+    places = [0, 2 * BLOCK_BYTES, 9 * BLOCK_BYTES]
+    flip(made.path, *places)
+    gather, asked = giving(whole)
+    with Mender(made.path, made.metainfo, [(at, BLOCK_BYTES) for at in places]) as mender:
+        mender.mend(gather, 1, gap_bytes)  # type: ignore[arg-type]
+    assert len(asked) == ranges
+    assert mender.patched.blocks == 3, "what lies between was good, and is not written"
+    assert made.path.read_bytes() == whole

@@ -53,17 +53,25 @@ def get(
             "--identity opens the archive's own dark crates; a publication has none, so it goes without --from"
         )
     with TerminalProgress() as progress:
-        if from_ is None:
-            from tenuto.publication.own import take_from_archive
-
-            layout, settings = open_archive(archive)
-            taken = take_from_archive(layout, settings, what, out or HERE, progress, identity)
-        else:
-            taken = _take(from_, what, out or HERE, key, progress)
+        taken = (
+            _take(from_, what, out or HERE, key, progress)
+            if from_ is not None
+            else _take_own(archive, what, out or HERE, progress, identity)
+        )
     if json:
         print_json(_document(what, taken))
     else:
         _render(taken)
+
+
+def _take_own(archive: Path, what: str, out: Path, progress: Any, identity: Path | None) -> Any:
+    """From an archive's own crates; a mirror has its archive's publication, and is held to the key that it pins."""
+    layout, settings = open_archive(archive)
+    if settings.mirror is not None:
+        return _take(str(layout.publication), what, out, None, progress)
+    from tenuto.publication.own import take_from_archive
+
+    return take_from_archive(layout, settings, what, out, progress, identity)
 
 
 def _take(from_: str, what: str, out: Path, key: str | None, progress: Any) -> Any:

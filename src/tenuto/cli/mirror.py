@@ -130,7 +130,7 @@ def _render(done: Any) -> None:
     moved, fetched = set(done.moved), set(done.fetched)
     rows = [
         (crate.crate, crate.band or crate.kind, format_bytes(crate.bytes), crate.revision,
-         "moved to this revision" if crate.crate in moved else "fetched" if crate.crate in fetched else "held")
+         "moved" if crate.crate in moved else "fetched" if crate.crate in fetched else "held")
         for crate in done.held
     ]  # fmt: skip
     if rows:

@@ -11,11 +11,38 @@ def status(*, archive: Archive = HERE, json: Json = False) -> None:
     from tenuto.crates.status import archive_status
 
     layout, settings = open_archive(archive)
-    document = archive_status(layout, settings)
+    if settings.mirror is not None:
+        from tenuto.swarm.status import mirror_status
+
+        document = mirror_status(layout, settings)
+    else:
+        document = archive_status(layout, settings)
     if json:
         print_json(document)
+    elif settings.mirror is not None:
+        _render_mirror(document)
     else:
         _render(document)
+
+
+def _render_mirror(found: dict[str, Any]) -> None:
+    from tenuto.model.units import counted, format_bytes
+
+    line(f"mirror of {found['archive']}, from {found['mirror_of']}")
+    line(f"key     {found['signing_public']} (pinned)")
+    line(
+        found["fault"]
+        or f"index   number {found['sequence']}, published {found['published_at']}, edition {found['edition']}"
+    )
+    line(
+        f"holds   {counted(found['crates'], 'crate')} of {found['crates_published']:,}, {format_bytes(found['bytes'])} of "
+        f"{format_bytes(found['bytes_published'])}, {counted(found['recordings'], 'recording')}; "
+        f"space {format_bytes(found['space'])}"
+    )
+    if found["incoming"]:
+        line(f"begun   {', '.join(found['incoming'])}")
+    line()
+    line(f"Next: {found['next']}")
 
 
 def _render(found: dict[str, Any]) -> None:

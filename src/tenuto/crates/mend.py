@@ -102,15 +102,15 @@ class Mender:
         """What is wanted still."""
         return sum(count for ranges in self.left.values() for _, count in ranges)
 
-    def mend(self, gather: Gather, run_bytes: int) -> set[int]:
+    def mend(self, gather: Gather, run_bytes: int, gap_bytes: int = 0) -> set[int]:
         """Take what is left from one source, in runs of about `run_bytes`; returns the pieces of which it has other bytes.
 
-        First the damaged blocks alone; of pieces that do not prove with these, all of it.
+        First the damaged blocks alone, those with less than `gap_bytes` between them as one range; of pieces that do not prove
+        with these, all of it.
         """
-        self._take(gather, self.left, run_bytes)
-        again = {
-            number: [self._whole(number)] for number in self._differing if self.left[number] != [self._whole(number)]
-        }
+        wanted = {number: _bridged(ranges, gap_bytes) for number, ranges in self.left.items()}
+        self._take(gather, wanted, run_bytes)
+        again = {number: whole for number in self._differing if wanted[number] != (whole := [self._whole(number)])}
         differing = self._differing - again.keys()
         if again:
             self._take(gather, again, run_bytes)
@@ -233,6 +233,17 @@ def damaged_in(path: Path, metainfo: Metainfo, progress: Progress) -> list[Range
         )
     finally:
         os.close(descriptor)
+
+
+def _bridged(ranges: Sequence[Range], gap_bytes: int) -> list[Range]:
+    """Ranges in order, with those that lie close together made one."""
+    found: list[Range] = []
+    for at, count in ranges:
+        if found and at - sum(found[-1]) < gap_bytes:
+            found[-1] = (found[-1][0], at + count - found[-1][0])
+        else:
+            found.append((at, count))
+    return found
 
 
 def _cut(at: int, end: int, step: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tenuto.archive import Layout, Settings
@@ -74,7 +75,12 @@ def check(
 
 
 def _archive(layout: Layout, settings: Settings, index: Index | None, on: date) -> Iterator[Finding]:
-    """What is wrong between the parts of an archive."""
+    """What is wrong between the parts of an archive; a mirror has crates and a publication, nothing else."""
+    if settings.mirror is not None:
+        yield from _orphans(layout)
+        yield from _misplaced(layout)
+        yield from _told("index-damaged", INDEX_NAME, lambda: _publication(layout, settings))
+        return
     yield from _told("withdrawal-log", "withdrawals.jsonl", lambda: _log(layout, settings))
     yield from _orphans(layout)
     yield from _misplaced(layout)
@@ -123,7 +129,11 @@ def _orphans(layout: Layout) -> Iterator[Finding]:
                 continue
             if is_crate or (belongs and path.with_suffix(".zip").is_file()):
                 continue
-            what = "the next keep or publish removes it" if path.name.startswith(LEFTOVER_PREFIX) else "move it away"
+            what = (
+                "the next keep, publish or mirror removes it"
+                if path.name.startswith(LEFTOVER_PREFIX)
+                else "move it away"
+            )
             yield Finding(
                 code="file-orphaned", subject=f"{folder.name}/{path.name}", message=f"it belongs to no crate; {what}"
             )
@@ -192,46 +202,47 @@ def _publication(layout: Layout, settings: Settings) -> Iterator[Finding]:
     root = layout.publication
     content, signature = (root / INDEX_NAME).read_bytes(), (root / SIGNATURE_NAME).read_bytes()
     verify_index(content, signature, settings.keys.signing_public)
-    index = parse_index(content)
+    index, is_mirror = parse_index(content), settings.mirror is not None
+    differs = partial(_differs, run="tenuto repair" if is_mirror else "tenuto publish")
     promised = {one.path: one.sha256 for crate in index.crates for one in (crate.layers, crate.torrent)}
     promised |= {one.path: one.sha256 for one in (index.status, index.withdrawals, index.feed, index.page)}
     promised |= {shard_address(prefix, sha256): sha256 for prefix, sha256 in index.shards.sha256.items()}
     for address, sha256 in sorted(promised.items()):
         path = root / address
         if not path.is_file():
-            yield _differs(address, "it is missing")
+            yield differs(address, "it is missing")
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
-            yield _differs(address, f"sha256 is {found}, the index says {sha256}")
+            yield differs(address, f"sha256 is {found}, the index says {sha256}")
     for crate in index.crates:
         public, own = root / "crates" / f"{crate.crate}.zip", layout.crates / f"{crate.crate}.zip"
         if not own.is_file():
             said = f"the archive's own crate is missing; run: tenuto repair {crate.crate}"
             yield Finding(code="publication-differs", subject=f"publication/crates/{crate.crate}.zip", message=said)
         elif not public.is_file():
-            yield _differs(f"crates/{crate.crate}.zip", "it is missing")
+            yield differs(f"crates/{crate.crate}.zip", "it is missing")
         elif own.stat().st_size != crate.bytes:
             said = f"it has {own.stat().st_size:,} bytes, the index says {crate.bytes:,}"
-            yield _differs(f"crates/{crate.crate}.zip", said)
+            yield differs(f"crates/{crate.crate}.zip", said)
         elif not public.samefile(own) and not filecmp.cmp(public, own, shallow=False):
-            yield _differs(f"crates/{crate.crate}.zip", "it is not the crate of the archive")
+            yield differs(f"crates/{crate.crate}.zip", "it is not the crate of the archive")
     known = _FIXED | set(promised) | {address for crate in index.crates for address in crate.addresses}
-    yield from _strangers(root, known)
+    yield from _strangers(root, known, "tenuto mirror" if is_mirror else "tenuto publish")
 
 
-def _strangers(root: Path, known: AbstractSet[str], folder: str = "") -> Iterator[Finding]:
+def _strangers(root: Path, known: AbstractSet[str], run: str, folder: str = "") -> Iterator[Finding]:
     """What lies in a folder of the publication and is not known: it is served with the rest. An unknown folder is one finding."""
     folders = _FOLDERS | {str(parent) for address in known for parent in PurePosixPath(address).parents}
     for path in sorted((root / folder).iterdir()):
         address = path.relative_to(root).as_posix()
         if address in folders and path.is_dir():
-            yield from _strangers(root, known, address)
+            yield from _strangers(root, known, run, address)
         elif address not in known or not path.is_file():
             is_file = path.is_symlink() or not path.is_dir()
             goes = is_file and (folder in _FOLDERS or (not folder and path.name.startswith(LEFTOVER_PREFIX)))
-            what = "tenuto publish removes it" if goes else "it is served with the rest: move it away"
+            what = f"{run} removes it" if goes else "it is served with the rest: move it away"
             yield Finding(code="file-orphaned", subject=f"publication/{address}", message="the index does not refer to it; "
                           f"{what}")  # fmt: skip
 
 
-def _differs(address: str, said: str) -> Finding:
-    return Finding(code="publication-differs", subject=f"publication/{address}", message=f"{said}; run: tenuto publish")
+def _differs(address: str, said: str, run: str) -> Finding:
+    return Finding(code="publication-differs", subject=f"publication/{address}", message=f"{said}; run: {run}")

@@ -16,6 +16,9 @@ from tenuto.sources.http import Http
 _WEB_RUN_BYTES = 64 * 2**20
 """Asked for at once from a web server: few requests, and a try again costs little."""
 
+_WEB_GAP_BYTES = 64 * 2**10
+"""Received rather than asked around: what 10 Mbit/s bring in the time of one more request."""
+
 _FOLDERS = ("", "crates/", "dark/", "publication/crates/")
 """Where a crate lies in a folder of copies, in an archive or mirror, in a publication."""
 
@@ -105,8 +108,8 @@ class Donor:
             else:
                 self._gather_all(path, runs, offer, progress)
 
-        run_bytes = 1 if self.is_folder else _WEB_RUN_BYTES
-        offer.differing = (offer.differing | mender.mend(gather, run_bytes)) & mender.left.keys()
+        runs = (1, 0) if self.is_folder else (_WEB_RUN_BYTES, _WEB_GAP_BYTES)
+        offer.differing = (offer.differing | mender.mend(gather, *runs)) & mender.left.keys()
 
     def _gather_each(self, path: str, runs: Sequence[Run], offer: Offer) -> None:
         """Piece by piece: a sector that cannot be read, or a file that is cut, leaves the rest to be had."""

@@ -62,39 +62,37 @@ def check(wish: Wish) -> None:
         )
 
 
-def found(layout: Layout, index: Index, wish: Wish) -> Settings:
-    """Write the settings of a new mirror: whose it is, the key that all later indexes must be signed by, what is asked of it."""
+def made(index: Index, wish: Wish) -> Settings:
+    """The settings of a new mirror: whose it is, the key that all later indexes must be signed by, what is asked of it."""
     check(wish)
     assert wish.of is not None
     assert wish.space is not None
-    make_folder(layout.root)
-    settings = Settings(
+    return Settings(
         format=1,
         archive=ArchiveSettings(name=index.archive, contact=_one_line(index.contact)),
         keys=KeySettings(signing_public=index.signing_public),
         mirror=MirrorSettings(of=wish.of, space=wish.space, bands=wish.bands or (), licences=wish.licences or (),
                               salt=secrets.token_hex(8)),
     )  # fmt: skip
-    _write(layout, settings, tomlkit.parse(_HEAD))
-    return settings
 
 
-def change(layout: Layout, settings: Settings, wish: Wish) -> Settings:
-    """The settings with what is asked for now, written down where it differs."""
+def changed(settings: Settings, wish: Wish) -> Settings:
+    """The settings of a mirror with what is asked for now."""
     assert settings.mirror is not None
     values = settings.mirror.model_dump() | wish.changes()
-    changed = settings.model_copy(update={"mirror": MirrorSettings.model_validate(values)})
-    if changed != settings:
-        _write(layout, changed, tomlkit.parse(read_text(layout.settings)))
-    return changed
+    return settings.model_copy(update={"mirror": MirrorSettings.model_validate(values)})
 
 
-def _write(layout: Layout, settings: Settings, document: tomlkit.TOMLDocument) -> None:
-    """Bring what is said of archive, key and mirror into a document, whose comments and other tables stay."""
+def write(layout: Layout, settings: Settings) -> None:
+    """Bring what is said of archive, key and mirror into tenuto.toml, where it differs; comments and other tables stay."""
     assert settings.mirror is not None
+    make_folder(layout.root)
+    is_new = not layout.settings.exists()
+    document = tomlkit.parse(_HEAD if is_new else read_text(layout.settings))
+    before = tomlkit.dumps(document)
     document["format"] = 1
     for name, table in (
-        ("archive", settings.archive.model_dump()),
+        ("archive", {"name": settings.archive.name, "contact": settings.archive.contact}),
         ("keys", {"signing_public": settings.keys.signing_public}),
         ("mirror", settings.mirror.model_dump(mode="json")),
     ):
@@ -102,7 +100,8 @@ def _write(layout: Layout, settings: Settings, document: tomlkit.TOMLDocument) -
         for key, value in table.items():
             if place.get(key) != value:
                 place[key] = value
-    write_durably(layout.settings, tomlkit.dumps(document).encode())
+    if is_new or tomlkit.dumps(document) != before:
+        write_durably(layout.settings, tomlkit.dumps(document).encode())
 
 
 def _one_line(text: str) -> str:

@@ -27,7 +27,7 @@ from tenuto.swarm import holding, webroot
 from tenuto.swarm.choice import Choice, choose
 from tenuto.swarm.copies import Donor
 from tenuto.swarm.fetching import Mirror, Mirrored, fetch_all
-from tenuto.swarm.founding import Wish, change, check, find_mirror, found
+from tenuto.swarm.founding import Wish, changed, check, find_mirror, made, write
 from tenuto.swarm.seeding import Seeder, described, read_own_signed, watch
 from tenuto.swarm.session import Session
 
@@ -97,11 +97,21 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
 
 
 def _settled(layout: Layout, settings: Settings | None, signed: Signed | None, wish: Wish) -> Settings:
-    """The mirror's settings, written down: those of a new one are of the index that was read."""
-    if settings is not None:
-        return change(layout, settings, wish)
-    assert signed is not None
-    return found(layout, signed.index, wish)
+    """The mirror's settings, written down: those of a new one are of the index that was read.
+
+    Raises UsageError, and writes nothing, where the publication has nothing of what is wished.
+    """
+    if settings is None:
+        assert signed is not None
+        settings = made(signed.index, wish)
+    else:
+        settings = changed(settings, wish)
+        signed = None
+    index = signed.index if signed else _shown(layout, settings)
+    if index is not None and settings.mirror is not None:
+        choose(index, (), settings.mirror)
+    write(layout, settings)
+    return settings
 
 
 def _round(work: Mirror, signed: Signed | None) -> Mirrored:
@@ -188,9 +198,8 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
 
 def _is_shown(layout: Layout, settings: Settings, signed: Signed) -> bool:
     """Whether this index is the one that the mirror shows already; raises IntegrityError at two of one number."""
-    try:
-        shown = read_own_signed(layout, settings)
-    except (TenutoError, OSError):
+    shown = _shown(layout, settings)
+    if shown is None:
         return False
     if shown.sequence == signed.index.sequence and shown != signed.index:
         raise IntegrityError(
@@ -198,6 +207,14 @@ def _is_shown(layout: Layout, settings: Settings, signed: Signed) -> bool:
             f"{shown.archive} has signed twice, or its key is in other hands; nothing was taken: ask it"
         )
     return shown == signed.index
+
+
+def _shown(layout: Layout, settings: Settings) -> Index | None:
+    """The index that the mirror shows, if it has one."""
+    try:
+        return read_own_signed(layout, settings)
+    except (TenutoError, OSError):
+        return None
 
 
 def _changed(layout: Layout, index: Index) -> list[str]:

@@ -16,7 +16,7 @@ def open_place(text: str, pause: Callable[[float], None] = time.sleep) -> Folder
     """The publication at an address (http, https) or in a folder; raises UsageError where it can be neither."""
     if "://" in text:
         return WebPlace(text, pause=pause)
-    folder = Path(text).expanduser()
+    folder = Path(text.removesuffix("/index.json")).expanduser() if Path(text).is_file() else Path(text).expanduser()
     if not folder.is_dir():
         raise UsageError(f"{text} is no folder; a publication is the folder that holds index.json, or its http address")
     if not (folder / "index.json").exists() and (folder / "publication" / "index.json").exists():
