@@ -151,7 +151,8 @@ def _crate(root: Path, crate: str, songs: dict[str, bytes], entries: dict[str, t
     count = front.leaves.bytes // 32
     closing = leaves_of(path.read_bytes()[count * BLOCK_BYTES :])
     return IndexCrate(
-        crate=crate, kind="recordings", band="a", revision=0, predecessor=None, bytes=meta.length, recordings=len(SONGS[crate]), licences=("CC0-1.0",),
+        crate=crate, kind="recordings", band="a", revision=0, predecessor=None, bytes=meta.length, recordings=len(SONGS[crate]),
+        licences=("CC0-1.0",),
         piece_length=meta.piece_length, pieces_root=meta.pieces_root.hex(), infohash_v1=meta.infohash_v1,
         infohash_v2=meta.infohash_v2, leaves=LeavesRef(offset=front.leaves.offset, count=count),
         layers=_file(root, f"layers/{crate}.r0.layers", meta.layer + closing),

@@ -13,8 +13,7 @@ from pathlib import Path
 from tenuto.crates import zipform
 from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, leaves_of
 from tenuto.crates.reader import CrateFile
-from tenuto.crates.revise import NEUTRAL_FOLDER, zeros_crc32
-from tenuto.crates.zipform import Entry
+from tenuto.crates.zipform import NEUTRAL_FOLDER, Entry, zeros_crc32
 from tenuto.model.errors import IntegrityError
 
 Range = tuple[int, int]

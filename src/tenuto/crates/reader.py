@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenuto.crates.bag import FORMAT, parse_info
+from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, leaves_of
 from tenuto.crates.seal import INFO_NAME, LEAVES_NAME
 from tenuto.crates.zipform import LOCAL_BYTES, Entry
 from tenuto.model.errors import IntegrityError
@@ -35,6 +36,7 @@ _DESCRIBING_MAX_BYTES = 512 * 2**20
 _NO_ZIP = (zipfile.BadZipFile, OSError, ValueError, struct.error, EOFError, NotImplementedError)
 """What zipfile raises at a file that is no crate: the last where an entry asks for a version of ZIP that it does not know."""
 
+_PART_BYTES = 8 * 2**20
 _ROWS_MAX = 2_000_000
 _UNPACKED_MAX_BYTES = 2**31
 
@@ -131,6 +133,17 @@ class CrateFile:
         if path not in self.entries:
             raise IntegrityError(f"{self.path} is no crate: it holds no {path}")
         return self.entries[path]
+
+
+def closing_leaves(crate: CrateFile) -> bytes:
+    """The leaves of the blocks that `leaves.bin` does not cover."""
+    first = crate.leaves.bytes // HASH_BYTES * BLOCK_BYTES
+    return b"".join(
+        [
+            leaves_of(crate.read_range(at, min(_PART_BYTES, crate.size - at)))
+            for at in range(first, crate.size, _PART_BYTES)
+        ]
+    )
 
 
 def read_table(content: bytes, what: str) -> pa.Table:

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,7 +18,7 @@ from tenuto.crates.bag import BagInfo, parse_manifest
 from tenuto.crates.hashing import metainfo_of
 from tenuto.crates.holdings import note_holdings, read_holdings, read_sealed_catalogue
 from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, leaves_of, pieces_of, root_of
-from tenuto.crates.reader import CrateFile, Withdrawn, read_table
+from tenuto.crates.reader import CrateFile, Withdrawn, closing_leaves, read_table
 from tenuto.crates.seal import (
     LEAVES_NAME,
     MANIFEST_NAME,
@@ -31,11 +30,10 @@ from tenuto.crates.seal import (
     torrent_beside,
 )
 from tenuto.crates.torrent import Metainfo, read_metainfo
-from tenuto.crates.zipform import Entry
+from tenuto.crates.zipform import NEUTRAL_FOLDER, Entry, zeros_crc32
 from tenuto.model.errors import IntegrityError
 from tenuto.model.ids import track_key
 
-NEUTRAL_FOLDER = "withdrawn"
 _NEXT_SUFFIX = ".torrent-next"
 _SHA1_BYTES = 20
 _PART_BYTES = 8 * 2**20
@@ -129,17 +127,6 @@ def pieces_root(crate: CrateFile, torrent: Path) -> bytes:
     """The root that the crate's own leaves and its closing bytes lead to."""
     piece = read_metainfo(torrent.read_bytes(), str(torrent)).piece_length
     return root_of(crate.read(LEAVES_NAME) + closing_leaves(crate), piece)
-
-
-def closing_leaves(crate: CrateFile) -> bytes:
-    """The leaves of the blocks that `leaves.bin` does not cover."""
-    first = crate.leaves.bytes // HASH_BYTES * BLOCK_BYTES
-    return b"".join(
-        [
-            leaves_of(crate.read_range(at, min(_PART_BYTES, crate.size - at)))
-            for at in range(first, crate.size, _PART_BYTES)
-        ]
-    )
 
 
 def _next_torrent(path: Path) -> Path:
@@ -288,12 +275,3 @@ def _write(file: BinaryIO, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[file.write(view) :]
-
-
-def zeros_crc32(count: int) -> int:
-    """The CRC-32 of so many zeros."""
-    crc32, part = 0, bytes(min(count, _PART_BYTES))
-    while count:
-        crc32 = zlib.crc32(memoryview(part)[:count], crc32)
-        count -= min(count, len(part))
-    return crc32

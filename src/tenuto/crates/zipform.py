@@ -5,6 +5,7 @@ Fields and signatures: APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.12 (ce
 """
 
 import struct
+import zlib
 from dataclasses import dataclass
 
 from tenuto.crates.merkle import BLOCK_BYTES
@@ -12,6 +13,9 @@ from tenuto.crates.merkle import BLOCK_BYTES
 LOCAL_BYTES = 30
 PADDING_ID = 0x6E54
 """Our extra field: zeros that bring the data of an entry to a multiple of 16 KiB."""
+
+NEUTRAL_FOLDER = "withdrawn"
+"""Where the local headers of withdrawn entries say that they are."""
 
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
@@ -27,6 +31,7 @@ _UNIX = 3 << 8
 _PLAIN, _ZIP64 = 10, 45
 _LIMIT = 0xFFFFFFFF
 _ENTRIES_LIMIT = 0xFFFF
+_ZEROS_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +103,12 @@ def _central(entry: Entry) -> bytes:
     head = _CENTRAL.pack(_CENTRAL_SIGNATURE, _UNIX | version, version, _UTF8, 0, 0, _DATE_1980, entry.crc32, size, size,
                          len(name), len(extra), 0, 0, 0, _MODE, offset)  # fmt: skip
     return head + name + extra
+
+
+def zeros_crc32(count: int) -> int:
+    """The CRC-32 of so many zeros."""
+    crc32, part = 0, bytes(min(count, _ZEROS_BYTES))
+    while count:
+        crc32 = zlib.crc32(memoryview(part)[:count], crc32)
+        count -= min(count, len(part))
+    return crc32

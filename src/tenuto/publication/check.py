@@ -23,8 +23,16 @@ from tenuto.model.errors import SettingsError, TenutoError, UsageError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
 from tenuto.model.units import counted
-from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, shard_address, verify_index
-from tenuto.publication.publish import PUBLIC_KEY_NAME, refused_now
+from tenuto.publication.documents import (
+    INDEX_NAME,
+    PUBLIC_KEY_NAME,
+    SIGNATURE_NAME,
+    Index,
+    parse_index,
+    shard_address,
+    verify_index,
+)
+from tenuto.publication.publish import refused_now
 from tenuto.publication.withdraw import unsettled
 from tenuto.selection.plan import load_newest
 

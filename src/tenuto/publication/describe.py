@@ -101,12 +101,3 @@ def page(
 def _magnet(crate: IndexCrate) -> str:
     """A magnet link of a hybrid torrent (BEP 9; `btmh` as BEP 52 has it, a multihash of SHA-256)."""
     return f"magnet:?xt=urn:btih:{crate.infohash_v1}&xt=urn:btmh:1220{crate.infohash_v2}&dn={crate.crate}.zip"
-
-
-def public_pem(signing_public: str) -> bytes:
-    """An Ed25519 public key as SubjectPublicKeyInfo in PEM (RFC 8410), from its hex."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signing_public))
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

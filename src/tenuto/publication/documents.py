@@ -22,6 +22,7 @@ INDEX_FORMAT = "tenuto-index-1"
 SHARD_FORMAT = "tenuto-shard-1"
 INDEX_NAME = "index.json"
 SIGNATURE_NAME = "index.json.sig"
+PUBLIC_KEY_NAME = "signing.pub.pem"
 SIGNATURE_BYTES = 64
 """Of an Ed25519 signature (RFC 8032)."""
 
@@ -272,6 +273,15 @@ def verify_index(content: bytes, signature: bytes, public_hex: str) -> None:
             f"{SIGNATURE_NAME} ({len(signature)} bytes) is no signature by the key {public_hex} over these "
             f"{len(content):,} bytes of {INDEX_NAME}"
         ) from None
+
+
+def public_pem(signing_public: str) -> bytes:
+    """An Ed25519 public key as SubjectPublicKeyInfo in PEM (RFC 8410), from its hex."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signing_public))
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _encode(document: Document) -> bytes:

@@ -12,13 +12,13 @@ import pyarrow as pa
 from tenuto.archive import write_durably
 from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.crates.merkle import HASH_BYTES, root_of
-from tenuto.crates.reader import CrateFile
-from tenuto.crates.revise import closing_leaves
+from tenuto.crates.reader import CrateFile, closing_leaves
 from tenuto.crates.seal import LEAVES_NAME, torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import IntegrityError
+from tenuto.model.progress import Progress
 from tenuto.publication.clients import load_back
-from tenuto.publication.documents import FileRef, IndexCrate, LeavesRef
+from tenuto.publication.documents import FileRef, Index, IndexCrate, LeavesRef, shard_address
 
 Kind = Literal["metadata", "evidence", "recordings"]
 
@@ -120,3 +120,18 @@ def link_crate(crate: Path, public: Path) -> None:
         beside.symlink_to(os.path.relpath(crate, public.parent))
     beside.replace(public)
     sync_folder(public.parent)
+
+
+def remove_stale(root: Path, index: Index, progress: Progress) -> None:
+    """Delete what the index does not refer to: superseded shards, torrents and layers, crates given out no more."""
+    kept = {one.path for crate in index.crates for one in (crate.torrent, crate.layers)}
+    kept |= {address for crate in index.crates for address in crate.addresses}
+    kept |= {shard_address(prefix, sha256) for prefix, sha256 in index.shards.sha256.items()}
+    for folder in ("recordings", "torrents", "layers", "crates"):
+        for path in (root / folder).glob("*"):
+            if path.is_dir() and not path.is_symlink():
+                progress.say(f"{path} is a folder and none of ours; it is served with the rest: move it away")
+            elif f"{folder}/{path.name}" not in kept:
+                path.unlink()
+        make_folder(root / folder)
+        sync_folder(root / folder)

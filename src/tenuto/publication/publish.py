@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from tenuto.archive import Layout, Settings, remove_leftovers, write_durably
-from tenuto.archive.durable import make_folder, sync_folder
 from tenuto.archive.keys import load_signing_key
 from tenuto.catalogue import Edition, open_current
 from tenuto.crates.holdings import RECORDINGS_KIND, Survey, count_of, survey
@@ -29,6 +28,7 @@ from tenuto.publication import describe, shards
 from tenuto.publication.answers import evidence_crates
 from tenuto.publication.documents import (
     INDEX_NAME,
+    PUBLIC_KEY_NAME,
     SIGNATURE_NAME,
     DarkCrate,
     Index,
@@ -37,19 +37,19 @@ from tenuto.publication.documents import (
     WithdrawalsRef,
     encode_index,
     parse_index,
+    public_pem,
     shard_name,
     sign,
     verify_index,
 )
 from tenuto.publication.gate import Gate, Refused
-from tenuto.publication.giving import OpenCrate, give_out, open_crate, write_once
+from tenuto.publication.giving import OpenCrate, give_out, open_crate, remove_stale, write_once
 from tenuto.publication.metadata import metadata_crate
 from tenuto.rights.withdrawals import Log
 from tenuto.selection.plan import load_newest
 
-__all__ = ["PUBLIC_KEY_NAME", "Published", "known_log", "publish", "refused_now"]
+__all__ = ["Published", "known_log", "publish", "refused_now"]
 
-PUBLIC_KEY_NAME = "signing.pub.pem"
 PAGE_NAME = "index.html"
 _SEQUENCE_MAX = 2**53
 """No clock comes there; what says so was not written by this program."""
@@ -99,7 +99,7 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
         _index(layout, settings, edition, taken.log, status, given_out, tuple(_dark(layout, looked))),
         before, layout.publication,
     )  # fmt: skip
-    write_once(layout.publication, PUBLIC_KEY_NAME, describe.public_pem(settings.keys.signing_public))
+    write_once(layout.publication, PUBLIC_KEY_NAME, public_pem(settings.keys.signing_public))
     if is_new:
         content = encode_index(index)
         write_durably(layout.publication / SIGNATURE_NAME, sign(content, key))
@@ -230,21 +230,6 @@ def _published(root: Path, settings: Settings) -> Index | None:
         return parse_index(content)
     except (OSError, IntegrityError):
         return None
-
-
-def remove_stale(root: Path, index: Index, progress: Progress) -> None:
-    """Delete what the index does not refer to: superseded shards, torrents and layers, crates given out no more."""
-    kept = {one.path for crate in index.crates for one in (crate.torrent, crate.layers)}
-    kept |= {address for crate in index.crates for address in crate.addresses}
-    kept |= {f"recordings/{prefix}-{sha256[:8]}.json" for prefix, sha256 in index.shards.sha256.items()}
-    for folder in ("recordings", "torrents", "layers", "crates"):
-        for path in (root / folder).glob("*"):
-            if path.is_dir() and not path.is_symlink():
-                progress.say(f"{path} is a folder and none of ours; it is served with the rest: move it away")
-            elif f"{folder}/{path.name}" not in kept:
-                path.unlink()
-        make_folder(root / folder)
-        sync_folder(root / folder)
 
 
 def _dark(layout: Layout, looked: Survey) -> list[DarkCrate]:

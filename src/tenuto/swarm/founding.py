@@ -46,7 +46,7 @@ def find_mirror(folder: Path) -> tuple[Layout, Settings] | None:
             )
         return layout, settings
     if layout.root.exists() and (
-        not layout.root.is_dir() or any(one.name != layout.lock.name for one in layout.root.iterdir())
+        not layout.root.is_dir() or any(not one.name.startswith(".tenuto") for one in layout.root.iterdir())
     ):
         raise UsageError(
             f"{folder} is no mirror and is not empty; nothing was changed: choose another folder with --into"

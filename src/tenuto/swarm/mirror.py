@@ -19,10 +19,10 @@ from tenuto.model.errors import IntegrityError, SourceError, TenutoError, UsageE
 from tenuto.model.progress import Progress
 from tenuto.model.units import format_bytes, format_duration
 from tenuto.publication.documents import INDEX_NAME, Index
+from tenuto.publication.giving import remove_stale
 from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
 from tenuto.publication.lookup import Signed, read_signed
 from tenuto.publication.places import FolderPlace, WebPlace, open_place
-from tenuto.publication.publish import remove_stale
 from tenuto.swarm import holding, webroot
 from tenuto.swarm.choice import Choice, choose
 from tenuto.swarm.copies import Donor
@@ -74,10 +74,11 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
                 f"--key {job.key} is not the key that this mirror pins, {settings.keys.signing_public}; a mirror of "
                 "another key is made in another folder"
             )
+        settings = _wished(layout, settings, signed, job.wish)
         layout.root.mkdir(parents=True, exist_ok=True)
         closing.enter_context(ArchiveLock(layout.seeding_lock, "mirror"))
         with ArchiveLock(layout.lock, "mirror"):
-            settings = _settled(layout, settings, signed, job.wish)
+            write(layout, settings)
         swarm = settings.swarm.model_copy(update=dict(job.swarm))
         swarm = swarm.model_copy(update={"peers": (*swarm.peers, _host_of(place))})
         session = closing.enter_context(Session(swarm, progress.say))
@@ -96,21 +97,19 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
                 )
 
 
-def _settled(layout: Layout, settings: Settings | None, signed: Signed | None, wish: Wish) -> Settings:
-    """The mirror's settings, written down: those of a new one are of the index that was read.
+def _wished(layout: Layout, settings: Settings | None, signed: Signed | None, wish: Wish) -> Settings:
+    """The mirror's settings with what is wished for; those of a new one are of the index that was read.
 
-    Raises UsageError, and writes nothing, where the publication has nothing of what is wished.
+    Raises UsageError where the publication has nothing of it.
     """
-    if settings is None:
-        assert signed is not None
-        settings = made(signed.index, wish)
+    index: Index | None
+    if signed is not None:
+        index, settings = signed.index, made(signed.index, wish)
     else:
-        settings = changed(settings, wish)
-        signed = None
-    index = signed.index if signed else _shown(layout, settings)
+        assert settings is not None
+        index, settings = _shown(layout, settings), changed(settings, wish)
     if index is not None and settings.mirror is not None:
         choose(index, (), settings.mirror)
-    write(layout, settings)
     return settings
 
 

@@ -11,15 +11,11 @@ from pathlib import Path
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
-from tenuto.catalogue import open_current
-from tenuto.crates.holdings import survey
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
-from tenuto.crates.withdrawn import load_taken_back
 from tenuto.model.errors import IntegrityError, TenutoError, UsageError
 from tenuto.model.units import counted, format_bytes
 from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, verify_index
-from tenuto.publication.publish import refused_now
 from tenuto.swarm.session import Session
 
 LOOK_EVERY_S = 1.0
@@ -158,6 +154,11 @@ def _refused(layout: Layout, settings: Settings) -> dict[str, str]:
     """Crates of an archive of one's own that may not be given out today, and why."""
     if settings.mirror is not None or read_pointer(layout.catalogue / "current") is None:
         return {}
+    from tenuto.catalogue import open_current  # noqa: PLC0415 -- a mirror needs none of these, and they are heavy
+    from tenuto.crates.holdings import survey  # noqa: PLC0415
+    from tenuto.crates.withdrawn import load_taken_back  # noqa: PLC0415
+    from tenuto.publication.publish import refused_now  # noqa: PLC0415
+
     today = datetime.now(UTC).date()
     looked, taken = survey(layout, settings), load_taken_back(layout)
     found = refused_now(layout, settings, open_current(layout), taken, looked, today)

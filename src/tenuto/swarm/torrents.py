@@ -11,8 +11,8 @@ from pathlib import Path
 from tenuto.archive import Layout, write_durably
 from tenuto.crates.hashing import hash_file, metainfo_of
 from tenuto.crates.merkle import piece_length, root_of
-from tenuto.crates.reader import CrateFile
-from tenuto.crates.revise import closing_leaves, finish_revision, pieces_root
+from tenuto.crates.reader import CrateFile, closing_leaves
+from tenuto.crates.revise import finish_revision, pieces_root
 from tenuto.crates.seal import LEAVES_NAME, torrent_beside
 from tenuto.crates.torrent import METAINFO_MAX_BYTES, Metainfo, read_metainfo
 from tenuto.crates.verify import PIECES, verify_crate

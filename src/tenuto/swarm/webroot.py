@@ -6,11 +6,9 @@ from pathlib import Path
 from tenuto.archive import write_durably
 from tenuto.model.errors import IntegrityError
 from tenuto.model.progress import Progress
-from tenuto.publication.describe import public_pem
-from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, shard_address
+from tenuto.publication.documents import INDEX_NAME, PUBLIC_KEY_NAME, SIGNATURE_NAME, Index, public_pem, shard_address
 from tenuto.publication.lookup import SHARD_MAX_BYTES, Signed, check_digest
 from tenuto.publication.places import Place
-from tenuto.publication.publish import PUBLIC_KEY_NAME
 
 _FILE_MAX_BYTES = 2**32
 """A small file is read whole; a larger one is an attack, or an archive that this version cannot mirror."""
