@@ -1,6 +1,6 @@
-"""`make demo`: a real music service, made into an archive by the real commands, on this machine alone.
+"""`make demo`: a real music service, made into an archive by the real commands, and mirrored, on this machine alone.
 
-Leaves `demo/archive` and `demo/summary.json`. MUSIC=folder takes the reader's own music.
+Leaves `demo/archive`, `demo/mirror` and `demo/summary.json`, and no process. MUSIC=folder takes the reader's own music.
 """
 
 import json
@@ -13,16 +13,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from demo import chorales, debian_music, music_folder  # noqa: E402 -- found through the path above
+from demo.background import seed, web_server  # noqa: E402
 from demo.permission import permission  # noqa: E402
 from demo.running import DemoError  # noqa: E402
-from demo.service import Service, ensure_environment, export_listens, listen  # noqa: E402
+from demo.service import Service, ensure_environment, export_listens, free_port, listen  # noqa: E402
 
 DEMO = ROOT / "demo"
+_PROGRAM = str(Path(sys.executable).with_name("tenuto"))
 CACHE = ROOT / ".cache" / "demo"
 VENV = ROOT / ".venv-demo"
 MARK = DEMO / ".made-by-make-demo"
@@ -47,7 +50,8 @@ def main() -> int:
             count = listen(service, SEED)
             say(f"the service was listened to {count} times")
             _archive(service, packages, music_root)
-        _summary(setup_s, time.monotonic() - begun)
+        mended = _mirror()
+        _summary(mended, setup_s, time.monotonic() - begun)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -101,13 +105,67 @@ def _archive(service: Service, packages: Sequence[debian_music.Package], music_r
     _tenuto(["plan", "--budget", BUDGET, *at])
     _tenuto(["keep", *at], login, may_end_with=(0, 9))
     _tenuto(["publish", *at])
+
+
+def _mirror() -> dict[str, int]:
+    """A mirror over BitTorrent, damaged and mended; a recording taken back; one song from a bare web server.
+
+    Returns how many pieces were mended and how many bytes that took.
+    """
     song, other = _songs()
-    _tenuto(
-        ["get", song, "--from", "demo/archive/publication", "--out", "demo"], {"XDG_STATE_HOME": str(DEMO / "listener")}
-    )
-    _tenuto(["withdraw", other, "--reason", "rightsholder", *at])
+    logs, web, swarm = DEMO / "logs", free_port(), free_port()
+    logs.mkdir()
+    at, peer = ["--archive", "demo/archive"], ["--peer", f"127.0.0.1:{swarm}"]
+    mirror = ["mirror", "--into", "demo/mirror", "--reach", "peers", "--listen", "127.0.0.1:0", *peer]
+    here = ["--archive", "demo/mirror"]
+    with (
+        web_server(DEMO / "archive" / "publication", web, logs / "web.log"),
+        seed("demo/archive", swarm, ROOT, logs / "seed.log"),
+    ):
+        say(f"the publication is on http://127.0.0.1:{web}, its crates are given out by tenuto seed on port {swarm}")
+        _tenuto([mirror[0], f"http://127.0.0.1:{web}", *mirror[1:], "--space", "1GB"], env=_listener())
+        _tenuto(["check", *at])
+        _tenuto(["check", *here])
+        damaged = _flip_a_byte()
+        _tenuto(["check", damaged, *here], may_end_with=(7,))
+        mended = _repair(["repair", damaged, *peer, *here])
+        _tenuto(["check", damaged, *here])
+        _tenuto(["withdraw", other, "--reason", "rightsholder", *at])
+        _tenuto(mirror)
+        _tenuto(["check", "--all", *here])
+        _tenuto(["get", song, "--from", f"http://127.0.0.1:{web}", "--out", "demo"], env=_listener())
     _tenuto(["check", "--all", *at])
     _tenuto(["status", *at])
+    return mended
+
+
+def _listener() -> dict[str, str]:
+    """What is known of publications is kept in the demo's folder, not in the reader's home."""
+    return {"XDG_STATE_HOME": str(DEMO / "listener")}
+
+
+def _flip_a_byte() -> str:
+    """Damage the largest crate of the mirror, as a bad disk would; returns its name."""
+    path = max((DEMO / "mirror" / "crates").glob("*.zip"), key=lambda one: one.stat().st_size)
+    at = path.stat().st_size // 3
+    with path.open("r+b") as file:
+        file.seek(at)
+        was = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([was ^ 1]))
+    say(f"one bit of byte {at:,} of {path.relative_to(ROOT)} is flipped")
+    return path.stem
+
+
+def _repair(words: list[str]) -> dict[str, int]:
+    """Repair, and count: the figures come from a run that prints JSON, so the words are shown without."""
+    print(f"\n$ tenuto {' '.join(words)}", flush=True)
+    done = subprocess.run([_PROGRAM, *words, "--json"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    found = json.loads(done.stdout)
+    mended = {"pieces": sum(one["pieces"] for one in found["mended"]), "bytes": found["received_bytes"]}
+    names = ", ".join(one["crate"] for one in found["mended"])
+    print(f"mended {names}: {mended['pieces']} piece, {mended['bytes']:,} bytes received", flush=True)
+    return mended
 
 
 def _small_crates() -> None:
@@ -130,47 +188,68 @@ def _songs() -> tuple[str, str]:
     return rows[0][0], rows[-1][0]
 
 
-def _tenuto(words: list[str], login: dict[str, str] | None = None, may_end_with: tuple[int, ...] = (0,)) -> None:
+def _tenuto(words: list[str], env: dict[str, str] | None = None, may_end_with: tuple[int, ...] = (0,)) -> None:
     """Run one command as the reader would, and show it."""
     print(f"\n$ tenuto {' '.join(words)}", flush=True)
-    command = [str(Path(sys.executable).with_name("tenuto")), *words]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(login or {})}, check=False)
+    command = [_PROGRAM, *words]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False)
     if done.returncode not in may_end_with:
         raise subprocess.CalledProcessError(done.returncode, command)
 
 
-def _summary(setup_s: float, wall_s: float) -> None:
-    command = [str(Path(sys.executable).with_name("tenuto")), "status", "--archive", "demo/archive", "--json"]
-    status = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+def _summary(mended: dict[str, int], setup_s: float, wall_s: float) -> None:
+    """What came of it: a table for the reader, demo/summary.json for programs."""
+    status = _asked("status", "--archive", "demo/archive")
+    mirror = _asked("status", "--archive", "demo/mirror")
     plan = json.loads((DEMO / "archive" / "plans" / status["plan"] / "plan.json").read_text(encoding="utf-8"))
+    names = ("tracks", "tombstones", "recordings", "recordings_bytes", "statuses", "licences", "crates", "crates_dark",
+             "withdrawn", "findings")  # fmt: skip
     summary = {
-        **{
-            key: status[key]
-            for key in (
-                "tracks",
-                "tombstones",
-                "recordings",
-                "recordings_bytes",
-                "statuses",
-                "licences",
-                "crates",
-                "crates_dark",
-                "withdrawn",
-                "findings",
-            )
-        },
-        **{key: plan[key] for key in ("plan_bytes", "listens_kept_frac")},
+        **{name: status[name] for name in names},
+        **{name: plan[name] for name in ("plan_bytes", "listens_kept_frac")},
+        "mirror_crates": mirror["crates"],
+        "mirror_bytes": mirror["bytes"],
+        "repaired_pieces": mended["pieces"],
+        "repaired_bytes": mended["bytes"],
         "setup_s": round(setup_s, 1),
         "wall_s": round(wall_s, 1),
     }
     (DEMO / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    licences = ", ".join(f"{name} {count}" for name, count in status["licences"].items())
+    share = plan["listens_kept_frac"]
+    rows = {
+        "tracks": f"{status['tracks']}, each with one status: {_counted(status['statuses'])}",
+        "recordings": f"{status['recordings']}, {status['recordings_bytes'] / 1e6:.1f} MB",
+        "of the listens": "-" if share is None else f"{share * 100:.1f} %",
+        "licences": licences,
+        "crates": f"{status['crates'] - status['crates_dark']} open, {status['crates_dark']} dark",
+        "withdrawn": f"{status['withdrawn']}, out of the publication, the crates and the mirror",
+        "mirror": f"{mirror['crates']} crates, {mirror['bytes'] / 1e6:.1f} MB, by BitTorrent",
+        "verified": f"every byte of both; 1 flipped bit found, mended with {mended['pieces']} piece",
+        "time": f"set up in {setup_s:.1f} s, done in {wall_s:.1f} s",
+    }
+    print("\nthe demo in one table")
+    for name, what in rows.items():
+        print(f"  {name:<15} {what}")
     print(
-        f"\nset up in {setup_s:.1f} s, done in {wall_s:.1f} s; the archive is demo/archive, the figures demo/summary.json"
+        "\nType next:\n"
+        "  . .venv/bin/activate\n"
+        "  tenuto status --archive demo/archive\n"
+        "  tenuto doctor --archive demo/archive\n"
+        "  python3 -m http.server --directory demo/archive/publication    # then look at http://127.0.0.1:8000\n"
+        "  unzip -q -d demo/unpacked demo/mirror/crates/demo-1-*0001*.zip   # and open the index.html in it: it plays"
     )
-    print(
-        "Look further: serve it with python3 -m http.server --directory demo/archive/publication, unpack a crate of it and open its"
-    )
-    print("data/index.html, or read demo/archive/tenuto.toml")
+
+
+def _asked(*words: str) -> dict[str, Any]:
+    """What a command says with --json."""
+    done = subprocess.run([_PROGRAM, *words, "--json"], cwd=ROOT, check=True, capture_output=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given

@@ -110,7 +110,7 @@ class Service:
         return {"HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp"), "LC_ALL": "C.UTF-8"}
 
     def _start(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         command = [self._bin / "python", LIFELINE, self._bin / "supysonic-server"]
         options = ["-S", "waitress", "-h", "127.0.0.1", "-p", str(self.port)]
         with (self.folder / "server.log").open("ab") as log:
@@ -151,7 +151,8 @@ class Service:
                 server.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a TCP port of loopback that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
