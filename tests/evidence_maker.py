@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenuto.archive.layout import Layout
-from tenuto.catalogue import Built, Edition, build
+from tenuto.catalogue import Edition
+from tenuto.catalogue.build import Built, build
 from tenuto.evidence import EvidenceWriter, HarvestManifest, Span, pack_spans, read_records
 from tenuto.evidence.harvests import EvidenceFile, PermissionRead, write_manifest
 from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request

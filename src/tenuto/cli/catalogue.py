@@ -9,7 +9,7 @@ from tenuto.cli.tables import line, show
 
 def build(*, archive: Archive = HERE, json: Json = False) -> int:
     """Build the edition of all finished harvests and make it the current one. The same evidence gives the same bytes."""
-    from tenuto.catalogue import build as build_edition
+    from tenuto.catalogue.build import build as build_edition
     from tenuto.cli.progress import TerminalProgress
 
     with working(archive, "catalogue build") as (layout, _), TerminalProgress() as progress:

@@ -97,7 +97,7 @@ def _stops(error: Exception) -> bool:
 
 def _build(layout: Layout, settings: Settings, progress: Progress, _: Run) -> Ended:  # noqa: ARG001 -- a stage
     from tenuto.archive.layout import read_pointer
-    from tenuto.catalogue import build
+    from tenuto.catalogue.build import build
     from tenuto.model.errors import PartlyDoneError
     from tenuto.model.units import counted
 

@@ -8,14 +8,14 @@ from tenuto.cli.tables import line, moment, show
 
 def status(*, archive: Archive = HERE, json: Json = False) -> None:
     """Show the archive in one screen: sources, catalogue, statuses, licences, what to do next."""
-    from tenuto.crates.status import archive_status
-
     layout, settings = open_archive(archive)
     if settings.mirror is not None:
         from tenuto.swarm.status import mirror_status
 
         document = mirror_status(layout, settings)
     else:
+        from tenuto.crates.status import archive_status
+
         document = archive_status(layout, settings)
     if json:
         print_json(document)

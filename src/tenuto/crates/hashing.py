@@ -8,6 +8,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -220,3 +221,14 @@ def leaves_count(header_offset: int) -> int:
 def leaves_bytes(header_offset: int) -> int:
     """How long such a `leaves.bin` is."""
     return leaves_count(header_offset) * HASH_BYTES
+
+
+def digests_of(path: Path) -> tuple[int, str, int]:
+    """Bytes, SHA-256 and CRC-32 of a file."""
+    sha256, crc32, size = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while part := file.read(BUFFER_BYTES):
+            sha256.update(part)
+            crc32 = zlib.crc32(part, crc32)
+            size += len(part)
+    return size, sha256.hexdigest(), crc32

@@ -11,6 +11,11 @@ import msgspec
 from tenuto.archive.durable import make_folder, remove_leftovers, sync_folder, write_durably
 
 JOURNAL_NAME = "journal.jsonl"
+GONE, UNAVAILABLE, DAMAGED, REFUSED, CRASHED = (
+    "recording-gone", "recording-unavailable", "recording-damaged", "recording-refused", "recording-crashes",
+)  # fmt: skip
+
+TAKEN_BACK = "withdrawn (the same bytes were taken back under another id)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

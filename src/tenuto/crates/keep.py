@@ -23,9 +23,18 @@ from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements, make_supplements
 from tenuto.crates.torrent import Metainfo
 from tenuto.crates.verify import verify_crate
-from tenuto.crates.wanted import Draft, current_edition_of, load_drafts, load_log, load_wanted, today
+from tenuto.crates.wanted import (
+    Draft,
+    crate_path,
+    current_edition_of,
+    is_sealed,
+    load_drafts,
+    load_log,
+    load_wanted,
+    today,
+)
 from tenuto.crates.withdrawn import load_whole
-from tenuto.crates.worker import CRASHES_MAX, Event, Task, crate_path, is_sealed
+from tenuto.crates.worker import CRASHES_MAX, Event, Task
 from tenuto.model.errors import IntegrityError, PartlyDoneError, UsageError, gravest
 from tenuto.model.progress import Progress
 from tenuto.model.units import counted

@@ -7,11 +7,9 @@ import msgspec
 from tenuto.archive import Layout, write_durably
 from tenuto.catalogue import Edition
 from tenuto.crates.held import Held
-from tenuto.crates.journal import Outcome, read_journal
-from tenuto.crates.recording import UNAVAILABLE
+from tenuto.crates.journal import UNAVAILABLE, Outcome, read_journal
 from tenuto.crates.supplement import load_supplements
-from tenuto.crates.wanted import Draft, load_log, load_wanted
-from tenuto.crates.worker import is_sealed
+from tenuto.crates.wanted import Draft, is_sealed, load_log, load_wanted
 from tenuto.selection.plan import Plan
 
 LOST = "its crate was sealed without it; the journal that says why is lost"

@@ -11,9 +11,9 @@ import pyarrow as pa
 from tenuto.archive import Layout, Settings
 from tenuto.archive.durable import make_folder, sync_folder
 from tenuto.crates import compose, dark
+from tenuto.crates.hashing import digests_of
 from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
 from tenuto.crates.reader import CrateFile, read_table
-from tenuto.crates.recording import digests_of
 from tenuto.crates.seal import Item, lay_out, seal, torrent_beside
 from tenuto.crates.tables import RECORDINGS
 from tenuto.model.errors import IntegrityError

@@ -1,9 +1,7 @@
 """One recording: fetched, decoded to its end, derived where the tier says so, sealed where it is dark, and noted."""
 
-import hashlib
 import os
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,23 +13,17 @@ from tenuto.audio.mime import mime_of
 from tenuto.audio.opus import Encoded, encode_opus
 from tenuto.audio.truncation import NOT_ENDED
 from tenuto.crates import dark
-from tenuto.crates.journal import DraftFolder, Outcome
+from tenuto.crates.hashing import digests_of
+from tenuto.crates.journal import DAMAGED, GONE, REFUSED, TAKEN_BACK, UNAVAILABLE, DraftFolder, Outcome
 from tenuto.crates.wanted import Wanted
 from tenuto.harvest.originals import Fetched, Originals
 from tenuto.model.errors import IntegrityError, RetriableError, RightsError, SkipRecordError
 
 ORIGINAL = "original"
-GONE, UNAVAILABLE, DAMAGED, REFUSED, CRASHED = (
-    "recording-gone", "recording-unavailable", "recording-damaged", "recording-refused", "recording-crashes",
-)  # fmt: skip
-
-TAKEN_BACK = "withdrawn (the same bytes were taken back under another id)"
 
 _SLACK_BYTES = 64 * 2**20
 _UNTOLD_MAX_BYTES = 16 * 2**30
 """The most that is taken of a recording of which the source did not say how long it is."""
-
-_PART_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +171,3 @@ def _suffix(kept: _Kept, wanted: Wanted) -> str:
     if named in AUDIO_SUFFIXES or sound is None:
         return named if named.isascii() and named.isalnum() else "bin"
     return sound.container
-
-
-def digests_of(path: Path) -> tuple[int, str, int]:
-    """Bytes, SHA-256 and CRC-32 of a file."""
-    sha256, crc32, size = hashlib.sha256(), 0, 0
-    with path.open("rb") as file:
-        while part := file.read(_PART_BYTES):
-            sha256.update(part)
-            crc32 = zlib.crc32(part, crc32)
-            size += len(part)
-    return size, sha256.hexdigest(), crc32

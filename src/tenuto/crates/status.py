@@ -10,14 +10,12 @@ from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, open_current
 from tenuto.crates.held import planned_for
 from tenuto.crates.holdings import Survey, count_of, crate_files, survey
-from tenuto.crates.journal import read_journal
+from tenuto.crates.journal import UNAVAILABLE, read_journal
 from tenuto.crates.reader import CrateFile
-from tenuto.crates.recording import UNAVAILABLE
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.supplement import load_supplements
-from tenuto.crates.wanted import load_drafts
+from tenuto.crates.wanted import is_sealed, load_drafts
 from tenuto.crates.withdrawn import known_log
-from tenuto.crates.worker import is_sealed
 from tenuto.evidence import finished_harvests, unfinished_harvest
 from tenuto.evidence.harvests import MANIFEST_NAME
 from tenuto.model.statuses import DARK, FAILED, KEPT, PLANNED, UNPLANNED, WITHDRAWN

@@ -9,10 +9,8 @@ import msgspec
 
 from tenuto.archive import Layout, write_durably
 from tenuto.crates.holdings import crate_files
-from tenuto.crates.journal import read_journal
-from tenuto.crates.recording import REFUSED
-from tenuto.crates.wanted import Draft, edition_of, load_log, load_wanted, refusal_of
-from tenuto.crates.worker import is_sealed
+from tenuto.crates.journal import REFUSED, read_journal
+from tenuto.crates.wanted import Draft, edition_of, is_sealed, load_log, load_wanted, refusal_of
 from tenuto.selection.plan import Plan
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from tenuto.archive import Layout
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, load_statements, open_edition
+from tenuto.crates.seal import torrent_beside
 from tenuto.model.errors import UsageError
 from tenuto.model.ids import track_key
 from tenuto.rights import Action, Decision, Statement, may
@@ -209,3 +210,14 @@ def offer_digest(described: list[Any]) -> str:
     return hashlib.sha256("\n".join("" if value is None else str(value) for value in described).encode()).hexdigest()[
         :16
     ]
+
+
+def crate_path(layout: Layout, draft: Draft) -> Path:
+    """Where the crate of a draft lies, or will."""
+    return (layout.dark if draft.is_dark else layout.crates) / f"{draft.crate}.zip"
+
+
+def is_sealed(layout: Layout, draft: Draft) -> bool:
+    """Whether the crate of a draft stands with its torrent."""
+    path = crate_path(layout, draft)
+    return path.is_file() and torrent_beside(path).is_file()

@@ -21,11 +21,12 @@ import msgspec
 from tenuto.archive import Layout, Settings, load_settings
 from tenuto.catalogue import Edition
 from tenuto.crates import compose
+from tenuto.crates.hashing import digests_of
 from tenuto.crates.holdings import RECORDINGS_KIND, note_holdings
-from tenuto.crates.journal import DraftFolder, Outcome
-from tenuto.crates.recording import CRASHED, REFUSED, TAKEN_BACK, digests_of, keep_recording
-from tenuto.crates.seal import lay_out, seal, torrent_beside
-from tenuto.crates.wanted import Draft, Wanted, edition_of, load_wanted, refusal_of, today
+from tenuto.crates.journal import CRASHED, REFUSED, TAKEN_BACK, DraftFolder, Outcome
+from tenuto.crates.recording import keep_recording
+from tenuto.crates.seal import lay_out, seal
+from tenuto.crates.wanted import Draft, Wanted, crate_path, edition_of, load_wanted, refusal_of, today
 from tenuto.crates.withdrawn import TakenBack, load_taken_back
 from tenuto.harvest.originals import Originals, open_originals
 from tenuto.model.errors import (
@@ -234,17 +235,6 @@ class Worker:
                 folder.forget(outcome.key)
                 damaged += 1
         return damaged
-
-
-def crate_path(layout: Layout, draft: Draft) -> Path:
-    """Where the crate of a draft lies, or will."""
-    return (layout.dark if draft.is_dark else layout.crates) / f"{draft.crate}.zip"
-
-
-def is_sealed(layout: Layout, draft: Draft) -> bool:
-    """Whether the crate of a draft stands with its torrent."""
-    path = crate_path(layout, draft)
-    return path.is_file() and torrent_beside(path).is_file()
 
 
 class _Said(Silent):

@@ -142,7 +142,7 @@ def _is_settled(mirror: Mirror, one: _Coming, done: Mirrored) -> bool:
         return True
     done.fetched.append(name)
     if mirror.seeder is not None:
-        mirror.seeder.refresh(is_forced=True)
+        mirror.seeder.add(name, one.torrent)
     return True
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tenuto.archive import ArchiveLock, Layout, Settings
 from tenuto.archive.durable import remove_leftovers
-from tenuto.model.errors import IntegrityError, SourceError, TenutoError, UsageError
+from tenuto.model.errors import IntegrityError, SkipRecordError, SourceError, TenutoError, UsageError
 from tenuto.model.progress import Progress
 from tenuto.model.units import format_bytes, format_duration
 from tenuto.publication.documents import INDEX_NAME, Index
@@ -33,6 +33,9 @@ from tenuto.swarm.session import Session
 
 DEFAULT_PORT = 6881
 """Where `tenuto seed` listens if nothing else is said: the place's own host is asked there, whoever else there is."""
+
+_PUBLISHING_S = (1.0, 4.0)
+"""The pauses before the index is read again where the small files are not those that it promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,22 @@ def _round(work: Mirror, signed: Signed | None) -> Mirrored:
             if not (work.layout.publication / INDEX_NAME).is_file():
                 raise
             work.progress.say(f"{error}; going on with the index that is here")
-        done = follow(work, signed)
+        done = _followed(work, signed)
         done.place_bytes = work.place.received_bytes - before
         return done
+
+
+def _followed(work: Mirror, signed: Signed | None) -> Mirrored:
+    """Follow. A place that is publishing just now shows files that fit no index for a moment: then the index is read again."""
+    for pause_s in _PUBLISHING_S:
+        try:
+            return follow(work, signed)
+        except (IntegrityError, SkipRecordError):
+            if signed is None:
+                raise
+        time.sleep(pause_s)
+        signed = _noted(work, None)
+    return follow(work, signed)
 
 
 def _noted(work: Mirror, signed: Signed | None) -> Signed:

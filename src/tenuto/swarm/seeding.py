@@ -61,6 +61,11 @@ class Seeder:
         self._stamp, self._asked_at = stamp, now
         return True
 
+    def add(self, crate: str, torrent: Metainfo) -> None:
+        """Give out a crate that has come, without a look at all the others."""
+        self._session.seed(torrent, self._layout.crates)
+        self.given_out[crate] = torrent
+
     def drop(self, crate: str) -> None:
         """Give a crate out no longer, at once: its file is about to change."""
         if self.given_out.pop(crate, None) is not None:
