@@ -30,14 +30,8 @@ class Choice:
 
 
 def choose(index: Index, held: Collection[str], wish: MirrorSettings) -> Choice:
-    """What a mirror with this wish holds of a publication; `held` are the names of crates that it has, or has begun.
-
-    Raises UsageError where the wish names a band or a licence that no crate has.
-    """
+    """What a mirror with this wish holds of a publication; `held` are the names of crates that it has, or has begun."""
     bands = _bands(index)
-    _check(wish.bands, bands, "band")
-    licences = sorted({licence for crate in index.crates for licence in crate.licences})
-    _check(wish.licences, licences, "licence")
     wanted = [crate for crate in index.crates if crate.crate in held or _is_wanted(crate, wish)]
     wanted.sort(key=lambda crate: _rank(crate, held, wish.bands or bands, wish.salt))
     taken: list[IndexCrate] = []
@@ -48,6 +42,16 @@ def choose(index: Index, held: Collection[str], wish: MirrorSettings) -> Choice:
         (taken if fits else left_out).append(crate)
         left -= crate.bytes if fits else 0
     return Choice(tuple(taken), tuple(left_out))
+
+
+def check_choice(index: Index, wish: MirrorSettings) -> None:
+    """Raise UsageError where a wish names a band or a licence that no crate has.
+
+    Asked of a new wish alone: one of before may have lost its crates since, and is followed all the same.
+    """
+    _check(wish.bands, _bands(index), "band")
+    licences = sorted({licence for crate in index.crates for licence in crate.licences})
+    _check(wish.licences, licences, "licence")
 
 
 def _bands(index: Index) -> list[str]:

@@ -13,10 +13,11 @@ from urllib.parse import quote
 from tenuto.archive import Layout, Settings
 from tenuto.crates.mend import Mender, damaged_in
 from tenuto.crates.torrent import Metainfo
-from tenuto.model.errors import IntegrityError, SourceError
+from tenuto.model.errors import IntegrityError, SourceError, TenutoError
 from tenuto.model.progress import Progress
 from tenuto.model.units import counted, format_bytes
 from tenuto.publication.documents import Index, IndexCrate
+from tenuto.publication.lookup import read_signed
 from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.swarm import holding
 from tenuto.swarm.copies import Donor
@@ -45,6 +46,8 @@ class Mirrored:
     dropped: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     left_out: tuple[IndexCrate, ...] = ()
+    is_overtaken: bool = False
+    """A newer index came while crates were fetched; the rest is for the next round."""
     swarm_bytes: int = 0
     """Received for crates by BitTorrent, web seeds among them."""
     place_bytes: int = 0
@@ -62,6 +65,8 @@ class Mirror:
     seeder: Seeder | None
     progress: Progress
     patience_s: float
+    every_s: float = 600.0
+    """While it gives out, it looks for a newer index so often."""
 
     @property
     def place(self) -> FolderPlace | WebPlace:
@@ -88,6 +93,7 @@ def fetch_all(mirror: Mirror, crates: Iterable[IndexCrate], done: Mirrored) -> N
         return
     mirror.progress.begin("mirror", sum(crate.bytes for crate in waiting), "bytes")
     coming: list[_Coming] = []
+    look_at = time.monotonic() + mirror.every_s
     with _Writeback() as writeback:
         try:
             while waiting or coming:
@@ -96,10 +102,23 @@ def fetch_all(mirror: Mirror, crates: Iterable[IndexCrate], done: Mirrored) -> N
                 mirror.session.step(_STEP_S)
                 writeback.run([one.path for one in coming])
                 coming = [one for one in coming if not _is_settled(mirror, one, done)]
+                if mirror.seeder is not None and time.monotonic() >= look_at:
+                    look_at = time.monotonic() + mirror.every_s
+                    if _is_overtaken(mirror, done.index):
+                        done.is_overtaken = True
+                        return
         finally:
             for one in coming:
                 done.swarm_bytes += one.fetch.received_bytes
                 mirror.session.finish(one.torrent.name)
+
+
+def _is_overtaken(mirror: Mirror, index: Index) -> bool:
+    """Whether the place has a newer index by now: what it takes back is given out no longer than between two rounds."""
+    try:
+        return read_signed(mirror.place, index.signing_public, index.sequence).index.sequence > index.sequence
+    except (TenutoError, OSError):
+        return False  # the next round says so
 
 
 def _start(mirror: Mirror, crate: IndexCrate, done: Mirrored) -> list[_Coming]:

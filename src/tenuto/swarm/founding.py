@@ -8,16 +8,19 @@ from typing import Any
 import tomlkit
 
 from tenuto.archive import Layout, Settings, load_settings, write_durably
-from tenuto.archive.durable import make_folder
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder
 from tenuto.archive.settings import ArchiveSettings, KeySettings, MirrorSettings
-from tenuto.model.documents import read_text
-from tenuto.model.errors import UsageError
+from tenuto.model.documents import read_text, validate
+from tenuto.model.errors import SettingsError, UsageError
 from tenuto.publication.documents import Index
 
 _HEAD = """\
 # A mirror of another archive's publication. Every key is explained in docs/cli.md; unknown keys are refused.
 # How it takes part in swarms ([swarm]: listen, reach, peers, upload_bytes_per_s ...) may be written here too.
 """
+
+_NOTHING = (".tenuto", LEFTOVER_PREFIX, "lost+found")
+"""What a new disk has, or a run that was killed at its beginning leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def find_mirror(folder: Path) -> tuple[Layout, Settings] | None:
             )
         return layout, settings
     if layout.root.exists() and (
-        not layout.root.is_dir() or any(not one.name.startswith(".tenuto") for one in layout.root.iterdir())
+        not layout.root.is_dir() or any(not one.name.startswith(_NOTHING) for one in layout.root.iterdir())
     ):
         raise UsageError(
             f"{folder} is no mirror and is not empty; nothing was changed: choose another folder with --into"
@@ -65,22 +68,26 @@ def check(wish: Wish) -> None:
 def made(index: Index, wish: Wish) -> Settings:
     """The settings of a new mirror: whose it is, the key that all later indexes must be signed by, what is asked of it."""
     check(wish)
-    assert wish.of is not None
-    assert wish.space is not None
     return Settings(
         format=1,
         archive=ArchiveSettings(name=index.archive, contact=_one_line(index.contact)),
         keys=KeySettings(signing_public=index.signing_public),
-        mirror=MirrorSettings(of=wish.of, space=wish.space, bands=wish.bands or (), licences=wish.licences or (),
-                              salt=secrets.token_hex(8)),
-    )  # fmt: skip
+        mirror=_asked(wish.changes() | {"salt": secrets.token_hex(8)}),
+    )
 
 
 def changed(settings: Settings, wish: Wish) -> Settings:
     """The settings of a mirror with what is asked for now."""
     assert settings.mirror is not None
-    values = settings.mirror.model_dump() | wish.changes()
-    return settings.model_copy(update={"mirror": MirrorSettings.model_validate(values)})
+    return settings.model_copy(update={"mirror": _asked(settings.mirror.model_dump() | wish.changes())})
+
+
+def _asked(values: dict[str, Any]) -> MirrorSettings:
+    """What is asked of a mirror; raises UsageError with all that is wrong in it."""
+    try:
+        return validate(MirrorSettings, values, "what is asked of the mirror")
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
 
 
 def write(layout: Layout, settings: Settings) -> None:

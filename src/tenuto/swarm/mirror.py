@@ -24,7 +24,7 @@ from tenuto.publication.known import Known, KnownPlaces, default_known_file, own
 from tenuto.publication.lookup import Signed, read_signed
 from tenuto.publication.places import FolderPlace, WebPlace, open_place
 from tenuto.swarm import holding, webroot
-from tenuto.swarm.choice import Choice, choose
+from tenuto.swarm.choice import Choice, check_choice, choose
 from tenuto.swarm.copies import Donor
 from tenuto.swarm.fetching import Mirror, Mirrored, fetch_all
 from tenuto.swarm.founding import Wish, changed, check, find_mirror, made, write
@@ -64,13 +64,15 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
     if of is None:
         raise UsageError("INDEX is missing: the address or folder of the publication that is to be mirrored")
     with ExitStack() as closing:
-        place = open_place(of)
+        place = _place(of, is_new=job.wish.of is not None)
         if isinstance(place, WebPlace):
             closing.callback(place.close)
         signed = None
         if settings is None:
             check(job.wish)
-            signed = read_signed(place, job.key or _known_key(place), 0)
+            known = KnownPlaces(default_known_file(dict(os.environ)))
+            pinned = job.key or _known_key(place, known)
+            signed = read_signed(place, pinned, known.highest(pinned) if pinned else 0)
             _say_key(signed, job.key, progress)
         elif job.key not in {None, settings.keys.signing_public}:
             raise UsageError(
@@ -81,23 +83,35 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
         layout.root.mkdir(parents=True, exist_ok=True)
         closing.enter_context(ArchiveLock(layout.seeding_lock, "mirror"))
         with ArchiveLock(layout.lock, "mirror"):
+            if existing is None and find_mirror(layout.root) is not None:
+                raise UsageError(f"{job.into} has become a mirror just now, by another run; run the same again")
             write(layout, settings)
         swarm = settings.swarm.model_copy(update=dict(job.swarm))
         swarm = swarm.model_copy(update={"peers": (*swarm.peers, _host_of(place))})
         session = closing.enter_context(Session(swarm, progress.say))
         seeder = Seeder(layout, settings, session, progress.say) if job.is_seeding else None
-        work = Mirror(layout, settings, Donor(place), session, seeder, progress, job.patience_s)
-        on_round(_round(work, signed))
+        work = Mirror(layout, settings, Donor(place), session, seeder, progress, job.patience_s, job.every_s)
+        done = _round(work, signed)
+        on_round(done)
         while seeder is not None:
             progress.say(f"{described(seeder, settings)} on port {session.port}; Ctrl-C ends it")
-            next_at = time.monotonic() + job.every_s
+            next_at = time.monotonic() + (0.0 if done.is_overtaken else job.every_s)
             watch(session, seeder, settings, progress.say, lambda at=next_at: time.monotonic() >= at)  # type: ignore[misc]
             try:
-                on_round(_round(work, None))
+                done = _round(work, None)
+                on_round(done)
             except (TenutoError, OSError) as error:
+                done.is_overtaken = False
                 progress.say(
                     f"{error}; what is here is given out, and it is tried again in {format_duration(job.every_s)}"
                 )
+
+
+def _place(of: str, *, is_new: bool) -> FolderPlace | WebPlace:
+    """Where the publication is; a folder that was there when the mirror was made may be away now."""
+    if is_new or "://" in of or Path(of).exists():
+        return open_place(of)
+    return FolderPlace(Path(of.removesuffix(f"/{INDEX_NAME}")))
 
 
 def _wished(layout: Layout, settings: Settings | None, signed: Signed | None, wish: Wish) -> Settings:
@@ -111,8 +125,8 @@ def _wished(layout: Layout, settings: Settings | None, signed: Signed | None, wi
     else:
         assert settings is not None
         index, settings = _shown(layout, settings), changed(settings, wish)
-    if index is not None and settings.mirror is not None:
-        choose(index, (), settings.mirror)
+    if index is not None and settings.mirror is not None and (wish.bands or wish.licences):
+        check_choice(index, settings.mirror)
     return settings
 
 
@@ -150,18 +164,20 @@ def _noted(work: Mirror, signed: Signed | None) -> Signed:
     Raises OtherKeyError at another key than the pinned one, IntegrityError at an older index.
     """
     notes, pinned = KnownPlaces(work.layout.known), work.settings.keys.signing_public
-    signed = signed or read_signed(work.place, pinned, notes.highest(pinned))
+    shown = _shown(work.layout, work.settings)
+    highest = max(notes.highest(pinned), shown.sequence if shown else 0)
+    signed = signed or read_signed(work.place, pinned, highest)
     index = signed.index
     seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
     notes.note(work.place.name, seen)
     return signed
 
 
-def _known_key(place: FolderPlace | WebPlace) -> str | None:
+def _known_key(place: FolderPlace | WebPlace, places: KnownPlaces) -> str | None:
     """The key that this place was seen with before, by this machine's user; of one's own archive the one in its settings."""
     if isinstance(place, FolderPlace) and (own := own_key(place.root)):
         return own
-    known = KnownPlaces(default_known_file(dict(os.environ))).get(place.name)
+    known = places.get(place.name)
     return known.signing_public if known else None
 
 
@@ -196,12 +212,18 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
         remove_stale(layout.publication, index, mirror.progress)
     assert mirror.settings.mirror is not None
     choice = choose(index, holding.begun(layout), mirror.settings.mirror)
-    done.left_out = choice.left_out
-    for crate in choice.crates:  # what was withdrawn goes at once, before anything is fetched
-        if crate.redacted and not holding.is_held(layout, crate):
+    done.left_out = tuple(crate for crate in choice.left_out if not holding.is_held(layout, crate))
+    for crate in index.crates:  # what was withdrawn goes at once, before anything is fetched, wanted or not
+        if crate.redacted and (layout.incoming / f"{crate.crate}.zip").exists():
             holding.begin(layout, crate)
+    if mirror.seeder is not None:
+        mirror.seeder.refresh(is_forced=True)  # what is here is given out while the rest comes, which may take days
     _make_room(mirror, choice, done)
-    fetch_all(mirror, choice.crates, done)
+    if _is_behind(mirror, index):
+        why = "a newer index was seen, and its place is away: nothing is fetched by the older one that is here"
+        done.left |= {crate.crate: why for crate in choice.crates if not holding.is_held(layout, crate)}
+    else:
+        fetch_all(mirror, choice.crates, done)
     done.held = [crate for crate in index.crates if holding.is_held(layout, crate)]
     holding.link_all(layout, done.held)
     done.moved = [name for name in aside if name in done.fetched]
@@ -209,6 +231,11 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
         mirror.seeder.refresh(is_forced=True)
     done.place_bytes = mirror.place.received_bytes - before
     return done
+
+
+def _is_behind(mirror: Mirror, index: Index) -> bool:
+    """Whether a newer index was seen than the one that is followed: what it took back may not come again."""
+    return index.sequence < KnownPlaces(mirror.layout.known).highest(mirror.settings.keys.signing_public)
 
 
 def _is_shown(layout: Layout, settings: Settings, signed: Signed) -> bool:

@@ -26,6 +26,7 @@ _ASK_AGAIN_S = 3600.0
 
 _SAY_EVERY_S = 60.0
 _STEP_S = 0.5
+_UNREADABLE_S = 10.0
 
 Say = Callable[[str], None]
 
@@ -50,7 +51,11 @@ class Seeder:
         stamp, now = _stamp(self._layout.publication), time.monotonic()
         if not is_forced and stamp == self._stamp and now - self._asked_at < _ASK_AGAIN_S:
             return False
-        found = self._to_give_out()
+        index = read_own_signed(self._layout, self._settings)
+        named = {crate.crate: crate.infohash_v2 for crate in index.crates}
+        for crate in [name for name, torrent in self.given_out.items() if named.get(name) != torrent.infohash_v2]:
+            self.drop(crate)  # at once, whatever else cannot be read
+        found = self._to_give_out(index, is_first=self._stamp is None)
         for crate in [name for name, torrent in self.given_out.items() if found.get(name) != torrent]:
             self._session.remove(f"{crate}.zip")
             del self.given_out[crate]
@@ -71,10 +76,9 @@ class Seeder:
         if self.given_out.pop(crate, None) is not None:
             self._session.remove(f"{crate}.zip")
 
-    def _to_give_out(self) -> dict[str, Metainfo]:
-        index = read_own_signed(self._layout, self._settings)
+    def _to_give_out(self, index: Index, *, is_first: bool) -> dict[str, Metainfo]:
         unknown = sorted(set(self._names) - {crate.crate for crate in index.crates})
-        if unknown:
+        if unknown and is_first:  # later they are those that were taken back
             raise UsageError(
                 f"the publication names no crate {', '.join(unknown)}; run: tenuto status, or tenuto publish"
             )
@@ -141,7 +145,7 @@ def watch(session: Session, seeder: Seeder, settings: Settings, say: Say, until:
                     say(f"the publication has changed: {described(seeder, settings)}")
             except (TenutoError, OSError) as error:
                 say(f"the publication cannot be read now ({error}); what was given out before still is")
-                looked_at = now + 30
+                looked_at = now + _UNREADABLE_S
         if now - said_at >= _SAY_EVERY_S:
             traffic = session.traffic
             if traffic != said:
