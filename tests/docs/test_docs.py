@@ -137,17 +137,12 @@ def test_every_status_is_documented_with_its_meaning() -> None:
 def settings_of(model: type[BaseModel], path: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from settings_of(inner, f"{path}{name}.")
-        elif name == "sources":
-            (part,) = (
-                part
-                for part in getattr(inner, "__args__", ())
-                if isinstance(part, type) and issubclass(part, BaseModel)
-            )
-            yield from settings_of(part, "sources.NAME.")
-        else:
+        parts = [inner, *getattr(inner, "__args__", ())]
+        part = next((one for one in parts if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if part is None or name == "bands":
             yield f"{path}{name}"
+        else:
+            yield from settings_of(part, f"{path}{name}.NAME." if name == "sources" else f"{path}{name}.")
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
