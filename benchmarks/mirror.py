@@ -36,7 +36,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import libtorrent
 import numpy as np
@@ -44,6 +43,7 @@ import soundfile
 from measuring import show
 from seal import keep, warm
 
+from tenuto.archive import Layout
 from tenuto.archive.settings import SwarmSettings
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
@@ -54,7 +54,9 @@ TENUTO = (sys.executable, "-m", "tenuto")
 CLIENTS = ("tenuto", "bare", "own", "aria2")
 WANTED_FRAC = 0.9
 LOOK_EVERY_S = 0.004
-PATIENCE_S = 600.0
+RUN_MAX_S = 30.0
+SLOWEST_BYTES_PER_S = 20 * 10**6
+"""A client that is slower than this has lost its seeder."""
 RATE_HZ = 192_000
 FRAME_BYTES = 6  # 24 bits, two channels
 SONG_BYTES = 25_000_000
@@ -72,6 +74,32 @@ may_give_out = true
 licence = "CC0-1.0"
 """
 HERE = "127.0.0.1"
+_BARE = """
+import json, os, sys
+import libtorrent as lt
+about = json.loads(sys.argv[1])
+session = lt.session(about["options"])
+asked = lt.load_torrent_file(about["torrent"])
+asked.save_path, asked.trackers = about["folder"], []
+asked.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+if about["is_seed"]:
+    asked.flags |= lt.torrent_flags.seed_mode
+else:
+    asked.peers = [("127.0.0.1", about["port"])]
+handle = session.add_torrent(asked)
+print("giving out" if about["is_seed"] else "fetching", flush=True)
+while about["is_seed"] or not handle.status().is_seeding:
+    session.wait_for_alert(100)
+    session.pop_alerts()
+session.remove_torrent(handle)
+while not any(isinstance(alert, lt.torrent_removed_alert) for alert in session.pop_alerts()):
+    session.wait_for_alert(100)
+coming = os.path.join(about["folder"], os.path.basename(about["final"]))
+with open(coming, "rb") as file:
+    os.fsync(file.fileno())
+os.rename(coming, about["final"])
+"""
+"""The plainest program that gives out or fetches; in a process of its own, with nothing imported that it does not need."""
 
 
 def tenuto(*words: object) -> str:
@@ -94,10 +122,16 @@ def make(folder: Path, size: int) -> Path:
     archive = folder / "archive"
     tenuto("init", archive, "--name", "bench", "--contact", "bench@archive.invalid", "--keys", folder / "keys")
     settings = archive / "tenuto.toml"
-    text = settings.read_text().replace('"opus-75"', '"original"').replace('target_bytes = "10 GB"', 'target_bytes = "64 GB"')
+    text = (
+        settings.read_text()
+        .replace('"opus-75"', '"original"')
+        .replace('target_bytes = "10 GB"', 'target_bytes = "64 GB"')
+    )
     settings.write_text(text.replace('budget = "100%"', 'budget = "1 TB"'))
     at = ("--archive", archive)
-    tenuto("source", "add", "folder", folder / "music", "--name", "shelf", "--permission", folder / "permission.toml", *at)
+    tenuto(
+        "source", "add", "folder", folder / "music", "--name", "shelf", "--permission", folder / "permission.toml", *at
+    )
     for verb in ("harvest", "catalogue build", "plan", "keep", "publish"):
         tenuto(*verb.split(), *at)
     shutil.rmtree(folder / "music")
@@ -193,15 +227,14 @@ def free_port() -> int:
     return port
 
 
-def await_port(port: int) -> None:
-    """Until somebody listens there."""
+def await_seeder(log: Path) -> None:
+    """Until a seeder says that it gives out."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        with closing(socket.socket()) as one:
-            if one.connect_ex((HERE, port)) == 0:
-                return
+        if "giving out" in log.read_text():
+            return
         time.sleep(0.05)
-    raise SystemExit(f"nobody listens on port {port}")
+    raise SystemExit(f"nothing is given out: {log.read_text()}")
 
 
 def peak_bytes(process: subprocess.Popen[bytes]) -> int:
@@ -242,6 +275,8 @@ def watched(command: Sequence[str], coming: Path, final: Path | None, size: int,
                 now = time.perf_counter()
                 first = first or (now if blocks else 0.0)
                 last = now if blocks >= size else 0.0
+            if time.perf_counter() - begin > RUN_MAX_S + size / SLOWEST_BYTES_PER_S:
+                process.kill()
             if final is not None and not run.whole_s and final.exists():
                 run.whole_s = time.perf_counter() - begin
             time.sleep(LOOK_EVERY_S)
@@ -256,42 +291,25 @@ def watched(command: Sequence[str], coming: Path, final: Path | None, size: int,
     return run
 
 
-def bare(torrent: Path, folder: Path, port: int, final: Path | None, *, is_own: bool, is_seed: bool) -> None:
-    """In a process of its own: fetch by libtorrent alone, or give out until the end."""
-    lt: Any = libtorrent
-    plain = {"listen_interfaces": f"{HERE}:{port if is_seed else 0}", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
-             "enable_natpmp": False, "enable_outgoing_utp": False, "enable_incoming_utp": False,
-             "allow_multiple_connections_per_ip": True, "alert_mask": lt.alert_category.status | lt.alert_category.storage}  # fmt: skip
-    own = _options(lt, SwarmSettings(listen=str(plain["listen_interfaces"]), reach="peers"))
-    session = lt.session(own | {"alert_mask": plain["alert_mask"]} if is_own else plain)
-    asked = lt.load_torrent_file(str(torrent))
-    asked.save_path = str(folder)
-    asked.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-    if is_seed:
-        asked.flags |= lt.torrent_flags.seed_mode
-    else:
-        asked.peers = [(HERE, port)]
-    asked.trackers = []
-    handle = session.add_torrent(asked)
-    while is_seed:
-        session.wait_for_alert(1000)
-        session.pop_alerts()
-    while not handle.status().is_seeding:
-        session.wait_for_alert(100)
-        session.pop_alerts()
-    session.remove_torrent(handle)
-    while not any(isinstance(alert, lt.torrent_removed_alert) for alert in session.pop_alerts()):
-        session.wait_for_alert(100)
-    assert final
-    with (folder / final.name).open("rb") as file:
-        os.fsync(file.fileno())
-    (folder / final.name).rename(final)
-
-
 def bare_command(what: str, torrent: Path, folder: Path, port: int, final: Path | None = None) -> list[str]:
-    """The command line that `bare` is started by."""
-    words = [sys.executable, __file__, "--bare", what, str(torrent), str(folder), str(port)]
-    return [*words, str(final)] if final else words
+    """The command line of libtorrent alone: it fetches by its defaults, or by our options ("own"), or gives out ("seed")."""
+    is_seed, lt = what == "seed", libtorrent
+    own = _options(lt, SwarmSettings(reach="peers"))
+    options = {} if what == "bare" else own
+    about = {
+        "torrent": str(torrent),
+        "folder": str(folder),
+        "port": port,
+        "is_seed": is_seed,
+        "final": str(final or ""),
+    }
+    about["options"] = options | {
+        "listen_interfaces": f"{HERE}:{port if is_seed else 0}", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
+        "enable_natpmp": False, "enable_outgoing_utp": False, "enable_incoming_utp": False,
+        "allow_multiple_connections_per_ip": True,
+        "alert_mask": int(lt.alert_category.status | lt.alert_category.storage),
+    }  # fmt: skip
+    return [sys.executable, "-c", _BARE, json.dumps(about)]
 
 
 def v1_only(torrent: Path, made: Path, tracker: str) -> None:
@@ -333,18 +351,21 @@ class Bench:
         try:
             if client == "tenuto":
                 words = [*TENUTO, *self.mirror_words(folder / "mirror")]
-                return watched(words, _incoming(folder / "mirror", name), folder / "mirror/crates" / name, self.size, log)
+                layout = Layout(folder / "mirror")
+                run = watched(words, layout.incoming / name, layout.crates / name, self.size, log)
+                received = json.loads(log.read_text().splitlines()[-1])["received"]
+                if received["swarm"] < self.size:
+                    raise SystemExit(f"not all of it came from the swarm: {received}")
+                return run
             if client == "aria2":
                 words = ["aria2c", "--seed-time=0", "--enable-dht=false", "--bt-enable-lpd=false", "--file-allocation=none",
                          f"--listen-port={free_port()}", "--no-conf", "--quiet", f"--dir={folder}", str(self.v1)]  # fmt: skip
                 return watched(words, folder / name, None, self.size, log)
-            return watched(bare_command(client, torrent, folder, self.port, final), folder / name, final, self.size, log)
+            return watched(
+                bare_command(client, torrent, folder, self.port, final), folder / name, final, self.size, log
+            )
         finally:
             shutil.rmtree(folder)
-
-
-def _incoming(mirror: Path, name: str) -> Path:
-    return mirror / "incoming" / name
 
 
 def speeds(bench: Bench, clients: Sequence[str], times: int) -> list[list[str]]:
@@ -362,7 +383,9 @@ def speeds(bench: Bench, clients: Sequence[str], times: int) -> list[list[str]]:
         said = ["", ""]
         if limits:
             for at, of in enumerate((lambda run: run.whole_s, lambda run: run.transfer_s)):
-                said[at] = f"{statistics.median(of(limit) / of(run) for limit, run in zip(limits, taken, strict=True)):.0%}"
+                said[at] = (
+                    f"{statistics.median(of(limit) / of(run) for limit, run in zip(limits, taken, strict=True)):.0%}"
+                )
             frac = float(said[0].rstrip("%")) / 100
             if client == "tenuto" and frac < WANTED_FRAC:
                 print(f"tenuto mirror: {frac:.0%} of bare libtorrent, wanted are {WANTED_FRAC:.0%}")
@@ -434,12 +457,7 @@ def main() -> None:
     words.add_argument("--no-wire", action="store_true", help="leave out repair and revision")
     words.add_argument("--folder", type=Path, default=CHECKOUT / ".cache/bench")
     words.add_argument("--archive", type=Path, help="one that was made before; it is changed")
-    words.add_argument("--bare", nargs="+", help=argparse.SUPPRESS)
     chosen = words.parse_args()
-    if chosen.bare:
-        what, torrent, folder, port, *final = chosen.bare
-        bare(Path(torrent), Path(folder), int(port), Path(final[0]) if final else None, is_own=what != "bare", is_seed=what == "seed")
-        return
     chosen.folder.mkdir(parents=True, exist_ok=True)
     clients = [one for one in chosen.clients.split(",") if one != "aria2" or shutil.which("aria2c")]
     with ExitStack() as closing_:
@@ -454,8 +472,8 @@ def main() -> None:
         v1 = scratch / "v1.torrent"
         v1_only(torrent_beside(crate), v1, f"{small.address}/announce")
         closing_.enter_context(seeding(bare_command("seed", v1, crate.parent, ports[1]), scratch / "seed-v1.log"))
-        for port in ports:
-            await_port(port)
+        for name in ("seed.log", "seed-v1.log"):
+            await_seeder(scratch / name)
         bench = Bench(archive, crate, crate.stat().st_size, scratch, ports[0], small.address, ranged, v1)
         rows = speeds(bench, clients, chosen.times)
         peak = peak_bytes(seeder)

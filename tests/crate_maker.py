@@ -121,7 +121,7 @@ def withdraw_by_hand(made: Made, gone: Sequence[str], *, with_zeros: bool = True
     """The next revision, written from docs/format.md, "Revisions", without the code that does it."""
     crate = CrateFile(made.path)
     content = bytearray(made.path.read_bytes())
-    listed = []
+    listed = json.loads(crate.read("data/withdrawn.json"))["withdrawn"]
     for path in gone:
         entry = crate.entries[path]
         prefix = f"{crate.crate}/withdrawn/"

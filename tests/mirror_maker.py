@@ -140,7 +140,12 @@ def _entry(world: World, crate: str, before: IndexCrate | None, **said: Any) -> 
     shutil.copyfile(path, public)
     revision = before.revision + 1 if before else 0
     if before:
-        said = {"kind": before.kind, "band": before.band, "licences": before.licences, "predecessor": before.infohash_v2}
+        said = {
+            "kind": before.kind,
+            "band": before.band,
+            "licences": before.licences,
+            "predecessor": before.infohash_v2,
+        }
         said["redacted"] = tuple(sorted((one.offset, one.bytes) for one in file.withdrawn()))
     return IndexCrate(**{
         **said, "crate": crate, "revision": revision, "bytes": meta.length, "recordings": len(world.songs[crate]),
@@ -305,7 +310,9 @@ class Peer:
 
 
 @contextmanager
-def seeding(world: World, *crates: str, folder: Path | None = None, lies: bool = False, rate: int = 0) -> Iterator[Peer]:
+def seeding(
+    world: World, *crates: str, folder: Path | None = None, lies: bool = False, rate: int = 0
+) -> Iterator[Peer]:
     """A peer that gives out crates of the world (of the files in `folder`, where it is given)."""
     peer = Peer(lies=lies, rate=rate)
     try:

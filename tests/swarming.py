@@ -145,3 +145,13 @@ def forget(folder: Path) -> None:
     """Destroy a folder."""
     shutil.rmtree(folder)
     assert not folder.exists()
+
+
+def main() -> None:
+    """FOLDER HOST PORT: the site of small files as a program, which can be started in a network namespace."""
+    folder, host, port = sys.argv[1:]
+    ThreadingHTTPServer((host, int(port)), small_files(Path(folder))).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,16 +16,16 @@ from .music_folder import CHORALES
 if TYPE_CHECKING:
     from .service import Service
 
-LISTENS = 400
+LISTENS = 200
 UNHEARD_FRAC = 0.5
-FIRST_BYTES = 1 << 20
+FIRST_BYTES = 1 << 17
 
 
 def listen(service: "Service", seed: int) -> int:
     """Let a seeded audience stream what the service has; return the number of listens.
 
     Each listen is one `stream` call over HTTP, one after another, since Supysonic loses counts when they overlap. It
-    takes the first MiB, as a player that buffers does: Supysonic counts it like a whole song.
+    takes the first 128 KiB, as a player that buffers does: Supysonic counts it like a whole song.
     """
     with service.client() as client:
         songs = {song["path"]: song for song in client.songs()}

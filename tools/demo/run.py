@@ -23,9 +23,9 @@ from demo.background import seed, web_server  # noqa: E402
 from demo.permission import permission  # noqa: E402
 from demo.running import DemoError  # noqa: E402
 from demo.service import Service, ensure_environment, export_listens, free_port, listen  # noqa: E402
+from demo.warm import Warm  # noqa: E402
 
 DEMO = ROOT / "demo"
-_PROGRAM = str(Path(sys.executable).with_name("tenuto"))
 CACHE = ROOT / ".cache" / "demo"
 VENV = ROOT / ".venv-demo"
 MARK = DEMO / ".made-by-make-demo"
@@ -42,16 +42,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     begun = time.monotonic()
     try:
-        music_root, packages = _music()
-        ensure_environment(VENV, say)
-        setup_s = time.monotonic() - begun
-        begun = time.monotonic()
-        with Service(VENV, DEMO / "service", music_root, say) as service:
-            count = listen(service, SEED)
-            say(f"the service was listened to {count} times")
-            _archive(service, packages, music_root)
-        mended = _mirror()
-        _summary(mended, setup_s, time.monotonic() - begun)
+        with Warm(ROOT) as tenuto:
+            music_root, packages = _music()
+            ensure_environment(VENV, say)
+            setup_s = time.monotonic() - begun
+            begun = time.monotonic()
+            with Service(VENV, DEMO / "service", music_root, say) as service:
+                count = listen(service, SEED)
+                say(f"the service was listened to {count} times")
+                _archive(Shell(tenuto), service, packages, music_root)
+            mended = _mirror(Shell(tenuto))
+            _summary(Shell(tenuto), mended, setup_s, begun)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -62,6 +63,39 @@ def main() -> int:
         print("demo: stopped", file=sys.stderr)
         return 130
     return 0
+
+
+class Shell:
+    """Runs commands as the reader would type them, and shows them."""
+
+    def __init__(self, tenuto: Warm) -> None:
+        self._tenuto = tenuto
+
+    def run(self, words: list[str], env: dict[str, str] | None = None, may_end_with: tuple[int, ...] = (0,)) -> None:
+        """One command."""
+        print(f"\n$ tenuto {' '.join(words)}", flush=True)
+        self._end(words, self._tenuto.start(words, env or {}), may_end_with)
+
+    def run_at_once(self, *commands: list[str]) -> None:
+        """Several, shown one after the other."""
+        for words, said in zip(commands, self._outputs(*commands), strict=True):
+            print(f"\n$ tenuto {' '.join(words)}\n{said}", end="", flush=True)
+
+    def asked(self, *commands: list[str]) -> list[dict[str, Any]]:
+        """What commands say with --json; not shown."""
+        return [json.loads(said) for said in self._outputs(*([*words, "--json"] for words in commands))]
+
+    def _outputs(self, *commands: list[str]) -> list[str]:
+        outs = [DEMO / "logs" / f"said-{number}" for number in range(len(commands))]
+        began = [self._tenuto.start(words, {}, out) for words, out in zip(commands, outs, strict=True)]
+        for words, process in zip(commands, began, strict=True):
+            self._end(words, process, (0,))
+        return [out.read_text(encoding="utf-8") for out in outs]
+
+    def _end(self, words: list[str], process: int, may_end_with: tuple[int, ...]) -> None:
+        code = self._tenuto.finish(process)
+        if code not in may_end_with:
+            raise subprocess.CalledProcessError(code, ["tenuto", *words])
 
 
 def say(message: str) -> None:
@@ -86,7 +120,7 @@ def _music() -> tuple[Path, list[debian_music.Package]]:
     return music_folder.assemble(DEMO / "service", packages, chorales.render(CACHE / "chorales")), packages
 
 
-def _archive(service: Service, packages: Sequence[debian_music.Package], music_root: Path) -> None:
+def _archive(shell: Shell, service: Service, packages: Sequence[debian_music.Package], music_root: Path) -> None:
     """From the service to the plan, by the words that anyone would type."""
     granted = DEMO / "operator" / "permission.toml"
     listens = DEMO / "operator" / "listens.csv"
@@ -96,18 +130,18 @@ def _archive(service: Service, packages: Sequence[debian_music.Package], music_r
     say(f"its operator gives a permission ({granted.relative_to(ROOT)}) and an export of listens")
     login = {"TENUTO_SERVICE_USER": service.user, "TENUTO_SERVICE_PASSWORD": service.password}
     at = ["--archive", "demo/archive"]
-    _tenuto(["init", "demo/archive", "--name", "demo", "--contact", "demo@archive.invalid", "--keys", "demo/keys"])
+    shell.run(["init", "demo/archive", "--name", "demo", "--contact", "demo@archive.invalid", "--keys", "demo/keys"])
     _small_crates()
-    _tenuto(["source", "add", "subsonic", service.url, "--name", SOURCE, "--permission", "demo/operator/permission.toml",
+    shell.run(["source", "add", "subsonic", service.url, "--name", SOURCE, "--permission", "demo/operator/permission.toml",
              "--option", "listens_file=demo/operator/listens.csv", "--rate-per-s", RATE_PER_S, *at])  # fmt: skip
-    _tenuto(["harvest", SOURCE, *at], login, may_end_with=(0, 9))
-    _tenuto(["catalogue", "build", *at])
-    _tenuto(["plan", "--budget", BUDGET, *at])
-    _tenuto(["keep", *at], login, may_end_with=(0, 9))
-    _tenuto(["publish", *at])
+    shell.run(["harvest", SOURCE, *at], login, may_end_with=(0, 9))
+    shell.run(["catalogue", "build", *at])
+    shell.run(["plan", "--budget", BUDGET, *at])
+    shell.run(["keep", *at], login, may_end_with=(0, 9))
+    shell.run(["publish", *at])
 
 
-def _mirror() -> dict[str, int]:
+def _mirror(shell: Shell) -> dict[str, int]:
     """A mirror over BitTorrent, damaged and mended; a recording taken back; one song from a bare web server.
 
     Returns how many pieces were mended and how many bytes that took.
@@ -123,19 +157,15 @@ def _mirror() -> dict[str, int]:
         seed("demo/archive", swarm, ROOT, logs / "seed.log"),
     ):
         say(f"the publication is on http://127.0.0.1:{web}, its crates are given out by tenuto seed on port {swarm}")
-        _tenuto([mirror[0], f"http://127.0.0.1:{web}", *mirror[1:], "--space", "1GB"], env=_listener())
-        _tenuto(["check", *at])
-        _tenuto(["check", *here])
+        shell.run([mirror[0], f"http://127.0.0.1:{web}", *mirror[1:], "--space", "1GB"], env=_listener())
+        shell.run_at_once(["check", *at], ["check", *here])
         damaged = _flip_a_byte()
-        _tenuto(["check", damaged, *here], may_end_with=(7,))
-        mended = _repair(["repair", damaged, *peer, *here])
-        _tenuto(["check", damaged, *here])
-        _tenuto(["withdraw", other, "--reason", "rightsholder", *at])
-        _tenuto(mirror)
-        _tenuto(["check", "--all", *here])
-        _tenuto(["get", song, "--from", f"http://127.0.0.1:{web}", "--out", "demo"], env=_listener())
-    _tenuto(["check", "--all", *at])
-    _tenuto(["status", *at])
+        shell.run(["check", damaged, *here], may_end_with=(7,))
+        mended = _repair(shell, ["repair", damaged, *peer, *here])
+        shell.run(["withdraw", other, "--reason", "rightsholder", *at])
+        shell.run(mirror)
+        shell.run(["get", song, "--from", f"http://127.0.0.1:{web}", "--out", "demo"], env=_listener())
+    shell.run_at_once(["check", "--all", *at], ["check", "--all", *here], ["status", *at])
     return mended
 
 
@@ -157,11 +187,10 @@ def _flip_a_byte() -> str:
     return path.stem
 
 
-def _repair(words: list[str]) -> dict[str, int]:
-    """Repair, and count: the figures come from a run that prints JSON, so the words are shown without."""
+def _repair(shell: Shell, words: list[str]) -> dict[str, int]:
+    """Repair, and count: the figures are those of --json, which is not shown."""
     print(f"\n$ tenuto {' '.join(words)}", flush=True)
-    done = subprocess.run([_PROGRAM, *words, "--json"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    found = json.loads(done.stdout)
+    (found,) = shell.asked(words)
     mended = {"pieces": sum(one["pieces"] for one in found["mended"]), "bytes": found["received_bytes"]}
     names = ", ".join(one["crate"] for one in found["mended"])
     print(f"mended {names}: {mended['pieces']} piece, {mended['bytes']:,} bytes received", flush=True)
@@ -188,22 +217,13 @@ def _songs() -> tuple[str, str]:
     return rows[0][0], rows[-1][0]
 
 
-def _tenuto(words: list[str], env: dict[str, str] | None = None, may_end_with: tuple[int, ...] = (0,)) -> None:
-    """Run one command as the reader would, and show it."""
-    print(f"\n$ tenuto {' '.join(words)}", flush=True)
-    command = [_PROGRAM, *words]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **(env or {})}, check=False)
-    if done.returncode not in may_end_with:
-        raise subprocess.CalledProcessError(done.returncode, command)
-
-
-def _summary(mended: dict[str, int], setup_s: float, wall_s: float) -> None:
+def _summary(shell: Shell, mended: dict[str, int], setup_s: float, begun: float) -> None:
     """What came of it: a table for the reader, demo/summary.json for programs."""
-    status = _asked("status", "--archive", "demo/archive")
-    mirror = _asked("status", "--archive", "demo/mirror")
+    status, mirror = shell.asked(["status", "--archive", "demo/archive"], ["status", "--archive", "demo/mirror"])
     plan = json.loads((DEMO / "archive" / "plans" / status["plan"] / "plan.json").read_text(encoding="utf-8"))
     names = ("tracks", "tombstones", "recordings", "recordings_bytes", "statuses", "licences", "crates", "crates_dark",
              "withdrawn", "findings")  # fmt: skip
+    wall_s = time.monotonic() - begun
     summary = {
         **{name: status[name] for name in names},
         **{name: plan[name] for name in ("plan_bytes", "listens_kept_frac")},
@@ -239,13 +259,6 @@ def _summary(mended: dict[str, int], setup_s: float, wall_s: float) -> None:
         "  python3 -m http.server --directory demo/archive/publication    # then look at http://127.0.0.1:8000\n"
         "  unzip -q -d demo/unpacked demo/mirror/crates/demo-1-*0001*.zip   # and open the index.html in it: it plays"
     )
-
-
-def _asked(*words: str) -> dict[str, Any]:
-    """What a command says with --json."""
-    done = subprocess.run([_PROGRAM, *words, "--json"], cwd=ROOT, check=True, capture_output=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def _counted(counts: dict[str, int]) -> str:

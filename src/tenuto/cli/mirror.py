@@ -114,6 +114,11 @@ def _duration(name: str, text: str) -> float:
     return seconds
 
 
+def _plain(text: str) -> str:
+    """What others wrote, as a terminal may be shown it."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def _document(done: Any) -> dict[str, Any]:
     return {
         "archive": done.index.archive, "sequence": done.index.sequence, "edition": done.index.edition, "is_new": done.is_new,
@@ -129,14 +134,14 @@ def _render(done: Any) -> None:
 
     moved, fetched = set(done.moved), set(done.fetched)
     rows = [
-        (crate.crate, crate.band or crate.kind, format_bytes(crate.bytes), crate.revision,
+        (crate.crate, _plain(crate.band or crate.kind), format_bytes(crate.bytes), crate.revision,
          "moved" if crate.crate in moved else "fetched" if crate.crate in fetched else "held")
         for crate in done.held
     ]  # fmt: skip
     if rows:
         show("", ("crate", "band", "bytes", "revision", "now"), rows, right=("bytes", "revision"))
     for crate, why in done.left.items():
-        line(f"missing  {crate}: {why}")
+        line(_plain(f"missing  {crate}: {why}"))
     for crate in done.dropped:
         line(f"deleted  {crate}: the index names it no more, and its space was needed")
     received = f"received {format_bytes(done.swarm_bytes)} from the swarm, {format_bytes(done.place_bytes)} from the place itself"

@@ -81,3 +81,5 @@ def _render(done: Any, root: Any) -> None:
          f"{counted(index.withdrawals.entries, 'withdrawal')}; the index is number {index.sequence}"
          + ("" if done.is_new else ", as before: nothing has changed"))  # fmt: skip
     line(f"Serve it with any web server: python3 -m http.server --directory {root}")
+    line("Next: tenuto seed, to give it out by BitTorrent; who holds a part of it pins your key:")
+    line(f"  tenuto mirror ADDRESS --into my-mirror --space 500GB --key {index.signing_public}")

@@ -21,6 +21,10 @@ from tenuto.publication.giving import link_crate
 def torrent_of(layout: Layout, crate: IndexCrate) -> Metainfo:
     """The torrent of a crate as the mirror's publication has it; raises IntegrityError where it is not the one of the index."""
     path = layout.publication / crate.torrent.path
+    if crate.torrent.bytes > METAINFO_MAX_BYTES:
+        raise IntegrityError(
+            f"the torrent of {crate.crate} has {crate.torrent.bytes:,} bytes by the index, more than any crate's"
+        )
     try:
         with path.open("rb") as file:
             found = read_metainfo(file.read(METAINFO_MAX_BYTES + 1), str(path))

@@ -1,22 +1,32 @@
 """The small files of a publication, brought into a mirror: each by its digest in the signed index, so who gave it is all one."""
 
 import hashlib
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 from tenuto.archive import write_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
+from tenuto.crates.torrent import METAINFO_MAX_BYTES
 from tenuto.model.errors import IntegrityError
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import INDEX_NAME, PUBLIC_KEY_NAME, SIGNATURE_NAME, Index, public_pem, shard_address
 from tenuto.publication.lookup import SHARD_MAX_BYTES, Signed, check_digest
 from tenuto.publication.places import Place
 
-_FILE_MAX_BYTES = 2**32
-"""A small file is read whole; a larger one is an attack, or an archive that this version cannot mirror."""
+_FILE_MAX_BYTES = 2**36
+"""No table of tracks comes there: what promises more is an attack."""
+
+_READ_WHOLE_BYTES = 16 * 2**20
+"""A larger file goes to the disk as it comes."""
 
 
 def promised(index: Index) -> dict[str, tuple[str, int]]:
     """Address -> SHA-256 and the bytes that it may have, of each small file."""
-    files = [one for crate in index.crates for one in (crate.layers, crate.torrent)]
+    files = [crate.layers for crate in index.crates]
+    files += [
+        crate.torrent for crate in index.crates if crate.torrent.bytes <= METAINFO_MAX_BYTES
+    ]  # others are refused later
     files += [index.status, index.withdrawals, index.feed, index.page]
     found = {one.path: (one.sha256, one.bytes) for one in files}
     shards = index.shards.sha256.items()
@@ -32,12 +42,52 @@ def bring(place: Place, root: Path, index: Index, progress: Progress) -> list[st
     progress.begin("small files", len(wanted), "files")
     for address, (sha256, size) in wanted.items():
         if size > _FILE_MAX_BYTES:
-            raise IntegrityError(f"{place.name}/{address} has {size:,} bytes by the index, more than is read at once")
-        content = place.read(address, max_bytes=size)
-        check_digest(f"{place.name}/{address}", content, sha256)
-        write_durably(root / address, content)
+            raise IntegrityError(f"{place.name}/{address} has {size:,} bytes by the index, more than any has")
+        if size > _READ_WHOLE_BYTES:
+            _stream(place, address, size, sha256, root / address)
+        else:
+            content = place.read(address, max_bytes=size)
+            check_digest(f"{place.name}/{address}", content, sha256)
+            write_durably(root / address, content)
         progress.advance()
     return list(wanted)
+
+
+class _Written:
+    """A sink that writes a file, and knows its SHA-256."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.begin()
+
+    def begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.sha256 = hashlib.sha256()
+
+    def write(self, part: bytes) -> None:
+        self._file.write(part)
+        self.sha256.update(part)
+
+
+def _stream(place: Place, address: str, size: int, sha256: str, path: Path) -> None:
+    """Fetch a file that is too large to be held in memory."""
+    make_folder(path.parent)
+    beside = path.with_name(f"{LEFTOVER_PREFIX}{path.name}")
+    try:
+        with beside.open("wb") as file:
+            sink = _Written(file)
+            place.stream(address, sink, 0, size)
+            found = sink.sha256.hexdigest()
+            if found != sha256:
+                raise IntegrityError(f"{place.name}/{address} has sha256 {found}, the index promises {sha256}")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:  # a full disk stays no fuller
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def put_index(root: Path, signed: Signed) -> None:
@@ -55,4 +105,7 @@ def _has(path: Path, content: bytes) -> bool:
 
 
 def _is_here(path: Path, sha256: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
