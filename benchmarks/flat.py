@@ -1,6 +1,6 @@
-"""Whether `tenuto seed` and `tenuto mirror --seed` stay as large as they are: memory and open files over minutes, with 1,500 crates.
+"""Whether `tenuto seed` and `tenuto mirror --seed` stay as large as they are, for minutes, with 1,500 crates: memory, open files.
 
-python benchmarks/flat.py [--minutes 30] [--crates 1500] [--folder .cache/flat] [--json]
+python benchmarks/flat.py [--minutes 5] [--crates 1500] [--folder .cache/flat] [--json]
 
 A real archive of so many small crates is made (once; it is kept in the folder), a seed and a mirror of it are started, and while
 both are looked at every second, others come and go: mirrors that fetch a few crates, and peers that ask for some and hang up
@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import libtorrent
 import mutagen
@@ -98,8 +98,9 @@ def make_archive(folder: Path, count: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     for number in range(count):
         _sound(folder / f"music/Album {number // 10}/{number:04d} Song.flac", number)
-    words = ["init", archive, "--name", "flat", "--contact", "flat@archive.invalid", "--keys", folder / "keys"]
-    subprocess.run(tenuto(*words), check=True, stdout=subprocess.DEVNULL)
+    named = ["--name", "flat", "--contact", "flat@archive.invalid"]
+    words = tenuto("init", archive, *named, "--keys", folder / "keys")
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     settings = archive / "tenuto.toml"
     text = settings.read_text().replace('"10 GB" ', "20000 ").replace('"opus-75"', '"original"')
     settings.write_text(text.replace('budget = "100%"', 'budget = "10 GB"'))
@@ -139,7 +140,7 @@ class _SmallFiles(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 -- its name there
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -178,7 +179,7 @@ def wait_for(log: Path, words: str, process: "subprocess.Popen[bytes]") -> None:
     end = time.monotonic() + READY_TIMEOUT_S
     while words not in log.read_text(errors="replace"):
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"no {words!r} from {process.args}:\n{log.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(f"no {words!r} from {process.args!r}:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.2)
 
 
@@ -201,7 +202,7 @@ class Guests:
         self._threads = [threading.Thread(target=self._mirrors)]
         self._threads += [threading.Thread(target=self._hang_up) for _ in range(VISITORS_AT_ONCE - 1)]
 
-    def __enter__(self) -> "Guests":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -214,8 +215,8 @@ class Guests:
     def withdraw(self, tracks: list[str]) -> None:
         """A new publication without one track more."""
         track = tracks.pop()
-        words = ["withdraw", f"{SOURCE}:{track}", "--reason", "other", "--json", "--archive", self._archive]
-        done = subprocess.run(tenuto(*words), capture_output=True, text=True, timeout=300, check=False)
+        words = tenuto("withdraw", f"{SOURCE}:{track}", "--reason", "other", "--json", "--archive", self._archive)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
             self.faults.append(f"withdraw {track}: {done.stderr[-500:]}")
         else:
@@ -225,9 +226,10 @@ class Guests:
         """Small mirrors, one after the other, each of a few crates by its own salt."""
         while not self._is_over.wait(1):
             into = self._folder / "guest"
-            words = ["mirror", self._url, "--into", into, "--space", "400KB", "--reach", "peers", "--listen", "127.0.0.1:0",
-                     "--peer", f"127.0.0.1:{self._ports[0]}", "--peer", f"127.0.0.1:{self._ports[1]}", "--json"]  # fmt: skip
-            done = subprocess.run(tenuto(*words), capture_output=True, text=True, timeout=300, check=False)
+            peers = [word for port in self._ports for word in ("--peer", f"127.0.0.1:{port}")]
+            near = ["--reach", "peers", "--listen", "127.0.0.1:0", *peers]
+            words = tenuto("mirror", self._url, "--into", into, "--space", "400KB", *near, "--json")
+            done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
             if done.returncode:
                 self.faults.append(f"a guest ended with {done.returncode}: {done.stderr[-500:]}")
             else:
@@ -239,7 +241,7 @@ class Guests:
         """A client that asks for some crates and is gone before it has them all."""
         torrents = sorted((self._archive / "publication/torrents").glob("*.torrent"))
         while not self._is_over.wait(self._chance.uniform(0.1, 1)):
-            options = {"listen_interfaces": "127.0.0.1:0", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
+            options: Any = {"listen_interfaces": "127.0.0.1:0", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
                        "enable_natpmp": False, "download_rate_limit": 100_000}  # fmt: skip
             session: Any = libtorrent.session(options)
             with tempfile.TemporaryDirectory() as folder:
@@ -262,12 +264,16 @@ def watch(minutes: float, guests: Guests, pids: dict[str, int], tracks: list[str
     while (at_s := time.monotonic() - begun) < total_s:
         for name, pid in pids.items():
             found[name].append(sample(pid, at_s))
-        if at_s > total_s * (changes + 0.5) / REPUBLICATIONS:
+        is_changing = change is not None and change.is_alive()
+        if at_s > total_s * (changes + 0.5) / REPUBLICATIONS and not is_changing:
             changes += 1
             change = threading.Thread(target=guests.withdraw, args=(tracks,))
             change.start()
         if int(at_s) % 60 == 0:
-            last = {name: f"{samples[-1].rss_bytes / 1e6:.1f} MB, {samples[-1].descriptors} fd" for name, samples in found.items()}
+            last = {
+                name: f"{samples[-1].rss_bytes / 1e6:.1f} MB, {samples[-1].descriptors} fd"
+                for name, samples in found.items()
+            }
             print(f"{at_s:6.0f} s  {last}", file=sys.stderr)
         time.sleep(1)
     if change is not None:
@@ -302,7 +308,7 @@ def measure(minutes: float, count: int, folder: Path) -> tuple[list[Growth], Gue
         port, other = free_port(), free_port()
         url = closing.enter_context(small_files(own / "publication"))
         say, mirror_says = work / "seed.log", work / "mirror.log"
-        words = ["seed", "--reach", "peers", "--listen", f"127.0.0.1:{port}", "--archive", own]
+        words: list[str | Path] = ["seed", "--reach", "peers", "--listen", f"127.0.0.1:{port}", "--archive", own]
         seed = closing.enter_context(started(tenuto(*words), say))
         wait_for(say, "Ctrl-C ends it", seed)
         begun = time.monotonic()
@@ -316,20 +322,22 @@ def measure(minutes: float, count: int, folder: Path) -> tuple[list[Growth], Gue
             found = watch(minutes, guests, {"tenuto seed": seed.pid, "tenuto mirror --seed": mirror.pid}, tracks)
         for process, log in ((seed, say), (mirror, mirror_says)):
             if process.poll() is not None:
-                raise RuntimeError(f"{process.args} ended:\n{log.read_text()[-2000:]}")
+                raise RuntimeError(f"{process.args!r} ended:\n{log.read_text()[-2000:]}")
         return [grown(name, count, samples) for name, samples in found.items()], guests, took_s
 
 
 def _tracks(archive: Path) -> list[dict[str, Any]]:
     """Some tracks that can be withdrawn, from their place in the shelf."""
     music = archive.parents[1] / "music"
-    return [{"path": str(path.relative_to(music))} for path in sorted(music.rglob("*.flac"))[:: max(1, REPUBLICATIONS // 2)]]
+    return [
+        {"path": str(path.relative_to(music))} for path in sorted(music.rglob("*.flac"))[:: max(1, REPUBLICATIONS // 2)]
+    ]
 
 
 def main() -> int:
     """Measure and print; exit 1 where somebody who came could not be served."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--crates", type=int, default=1500)
     parser.add_argument("--folder", type=Path, default=CHECKOUT / ".cache/flat")
     parser.add_argument("--json", action="store_true", help="all samples as JSON")
@@ -344,7 +352,7 @@ def main() -> int:
         return 0
     marks = sorted({0.0, *(float(minute) for minute in range(10, int(asked.minutes), 10)), asked.minutes})
     for one in growths:
-        rows = [_row(minute, min(one.samples, key=lambda found: abs(found.at_s - minute * 60))) for minute in marks]  # noqa: B023
+        rows = [_row(minute, min(one.samples, key=lambda found: abs(found.at_s - minute * 60))) for minute in marks]
         show(f"{one.process}, {one.crates} crates: {one.growth_frac:+.1%} after the warm-up, peak {one.peak_bytes / 1e6:.0f} MB,"
              f" at most {one.descriptors_max} files open",
              ("minute", "memory, MB", "peak so far, MB", "open files", "threads"), rows)  # fmt: skip

@@ -88,12 +88,13 @@ def make_crate(
     is_dark: bool = False,
     crate: str = CRATE,
     info: BagInfo = INFO,
+    seed: int = 1,
     rename: Callable[[str], str] = str,
     mend_rows: Callable[[list[dict[str, Any]]], Any] = list,
     mend_tail: Callable[[list[Item]], list[Item]] = list,
 ) -> Made:
     """Seal a small crate; the callables make it off before it is sealed, so that its hashes are right all the same."""
-    files = [replace(one, path=rename(one.path)) for one in songs(sizes, is_dark=is_dark)]
+    files = [replace(one, path=rename(one.path)) for one in songs(sizes, seed, is_dark=is_dark)]
     front = lay_out(crate, files)
     if is_dark:
         said = b'{"format": "tenuto-withdrawn-1", "revision": 0, "withdrawn": []}'

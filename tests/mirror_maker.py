@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -120,7 +121,7 @@ class World:
 def _make(world: World, crate: str, kind: str, sizes: Sequence[int], **how: Any) -> None:
     folder = world.root / "crates"
     folder.mkdir(exist_ok=True)
-    made = make_crate(folder, sizes, crate=crate, info=replace(INFO, kind=kind), **how)
+    made = make_crate(folder, sizes, crate=crate, info=replace(INFO, kind=kind), seed=zlib.crc32(crate.encode()), **how)
     world.songs[crate] = made.songs
 
 

@@ -16,6 +16,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from published_maker import Shelf, begin_shelf, sha256_of, sound
 
 SONG_S = 60.0
@@ -35,7 +37,9 @@ def large_shelf(folder: Path, songs: int, target_bytes: int) -> Shelf:
 
 def crates_of(shelf: Shelf) -> dict[str, str]:
     """The crate files that are published, and their digests."""
-    return {f"{crate.crate}.zip": sha256_of(shelf.layout.crates / f"{crate.crate}.zip") for crate in shelf.index().crates}
+    return {
+        f"{crate.crate}.zip": sha256_of(shelf.layout.crates / f"{crate.crate}.zip") for crate in shelf.index().crates
+    }
 
 
 def digests_in(folder: Path) -> dict[str, str]:
@@ -81,7 +85,9 @@ def wait_for(is_so: Callable[[], Any], what: str, timeout_s: float, *logs: Path)
     end = time.monotonic() + timeout_s
     while not (found := is_so()):
         if time.monotonic() > end:
-            said = "\n".join(f"-- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs if log.exists())
+            said = "\n".join(
+                f"-- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs if log.exists()
+            )
             raise AssertionError(f"not within {timeout_s:.0f} s: {what}\n{said}")
         time.sleep(0.2)
     return found
@@ -108,7 +114,7 @@ class SmallFiles(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 -- its name there
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -133,18 +139,16 @@ def small_files(publication: Path) -> Any:
     return partial(SmallFiles, directory=str(publication))
 
 
-def copy_of(folder: Path, into: Path) -> Shelf:
-    """A copy of an archive, hard links and times as they are."""
-    subprocess.run(["cp", "-a", str(folder), str(into)], check=True)
-    settings = into / "archive" / "tenuto.toml"
-    settings.write_text(settings.read_text().replace(str(folder), str(into)))
-    return Shelf(into / "archive")
-
-
 def forget(folder: Path) -> None:
     """Destroy a folder."""
     shutil.rmtree(folder)
     assert not folder.exists()
+
+
+def tell(capsys: pytest.CaptureFixture[str], figures: str) -> None:
+    """Show what a test has measured, whatever comes of it."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figures}\n")
 
 
 def main() -> None:

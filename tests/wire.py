@@ -68,7 +68,8 @@ def main() -> None:
     delay_ms, loss_pct, *rest = sys.argv[1:]
     pairs = list(zip(rest[::2], rest[1::2], strict=True))
     ends = [lay(f"w{os.getpid()}n{number}", *pair) for number, pair in enumerate(pairs)]
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     carry(ends, float(delay_ms) / 1000, float(loss_pct) / 100)
 
 

@@ -49,10 +49,10 @@ def _ending(shelf):
     published = {path: digest for path, (digest, _, _) in snapshot(shelf.publication).items()}
     for name in ("index.json", "index.json.sig", "index.html"):
         published.pop(name)
-    said = index.model_dump(exclude={"sequence", "published_at"})
+    said = index.model_dump(exclude={"sequence", "published_at", "page"})
     said["dark"] = [
         {**one, "bytes": 0} for one in said["dark"]
-    ]  # each age file is made with other random bytes, some more
+    ]  # each age file is made with other random bytes, some more; the page tells how many
     log = shelf.layout.withdrawals
     return opened, dark, left, published, said, log.read_bytes() if log.exists() else b""
 

@@ -21,7 +21,7 @@ import swarming
 import wire
 from published_maker import Shelf
 from support import need_program, tenuto
-from swarming import crates_of, digests_in, forget, large_shelf, running, says, stop, tenuto_words, wait_for
+from swarming import crates_of, digests_in, forget, large_shelf, running, says, stop, tell, tenuto_words, wait_for
 
 DELAY_MS, LOSS_PCT = 40, 1.5
 """One way; a round trip has twice the delay, and is lost so often on either way."""
@@ -61,7 +61,9 @@ class Net:
 
     def mirror_words(self, name: str, url: str, *words: str | Path) -> list[str]:
         """`tenuto mirror`, which is told of all the others."""
-        peers = [word for other in self.namespaces if other != name for word in ("--peer", f"{self.address(other)}:{PORT}")]
+        peers = [
+            word for other in self.namespaces if other != name for word in ("--peer", f"{self.address(other)}:{PORT}")
+        ]
         return tenuto_words("mirror", url, "--into", self.folder / name, "--space", "1GB", "--reach", "peers",
                             "--listen", f"{self.address(name)}:{PORT}", *peers, "--json", *words)  # fmt: skip
 
@@ -72,7 +74,9 @@ class Net:
     def sent_bytes(self, name: str) -> int:
         """What a namespace put on the wire, with all that TCP sent again."""
         words = ["ip", "-j", "-s", "-n", self.namespaces[name], "link", "show", wire.INTERFACE]
-        return int(json.loads(subprocess.run(words, check=True, capture_output=True).stdout)[0]["stats64"]["tx"]["bytes"])
+        return int(
+            json.loads(subprocess.run(words, check=True, capture_output=True).stdout)[0]["stats64"]["tx"]["bytes"]
+        )
 
     def stop_all(self, name: str) -> None:
         for process in self.started.pop(name, []):
@@ -98,7 +102,15 @@ def net_of(folder: Path, *names: str) -> Iterator[Net]:
             closing.callback(subprocess.run, ["ip", "netns", "del", namespace], check=False, capture_output=True)
         net = Net(folder, namespaces, closing)
         for namespace in namespaces.values():  # the same everywhere, whatever this machine's own choice is
-            words = ["ip", "netns", "exec", namespace, "sh", "-c", "echo reno > /proc/sys/net/ipv4/tcp_congestion_control"]
+            words = [
+                "ip",
+                "netns",
+                "exec",
+                namespace,
+                "sh",
+                "-c",
+                "echo reno > /proc/sys/net/ipv4/tcp_congestion_control",
+            ]
             subprocess.run(words, check=False, capture_output=True)
         pairs = [word for name in names for word in (namespaces[name], net.address(name))]
         words = [sys.executable, str(Path(wire.__file__)), str(DELAY_MS), str(LOSS_PCT), *pairs]
@@ -123,8 +135,10 @@ def total_bytes(shelf: Shelf) -> int:
     return sum(crate.bytes for crate in shelf.index().crates)
 
 
-def seed_words(net: Net, name: str, shelf: Shelf) -> list[str]:
-    return tenuto_words("seed", "--reach", "peers", "--listen", f"{net.address(name)}:{PORT}", "--archive", shelf.root)
+def seed_words(net: Net, name: str, shelf: Shelf, *words: str) -> list[str]:
+    return tenuto_words(
+        "seed", "--reach", "peers", "--listen", f"{net.address(name)}:{PORT}", "--archive", shelf.root, *words
+    )
 
 
 def rounds_in(log: Path) -> list[dict]:  # type: ignore[type-arg]
@@ -147,7 +161,9 @@ def test_two_mirrors_restore_the_third_when_the_publisher_is_gone_for_good(
     key = shelf.settings.keys.signing_public
     with net_of(tmp_path, "publisher", *mirrors) as net:
         url = net.serve("publisher", shelf.publication)
-        net.start("publisher", seed_words(net, "publisher", shelf), tmp_path / "seed.log")
+        rate = ("--upload-rate", "600KB")  # a home's, so that to give to one another is worth it
+        words = seed_words(net, "publisher", shelf, *rate)
+        net.start("publisher", words, tmp_path / "seed.log")
         logs = {name: tmp_path / f"{name}.log" for name in mirrors}
         wait_for(says(tmp_path / "seed.log", "on port"), "the seed listens", 30, tmp_path / "seed.log")
         begun = time.monotonic()
@@ -159,14 +175,20 @@ def test_two_mirrors_restore_the_third_when_the_publisher_is_gone_for_good(
         for name, log in logs.items():
             assert digests_in(tmp_path / name / "crates") == wanted
             assert rounds_in(log)[0]["received"]["swarm"] >= total, "the site gives no crates"
-        assert sent < 2.5 * total, "three copies came to be of less: they gave to one another"
+        assert sent < 2.7 * total, "three copies came to be of less: they gave to one another"
+        assert sum(net.sent_bytes(name) for name in mirrors) > total / 4
 
         net.destroy("publisher")
         net.stop_all("cora")
         forget(tmp_path / "cora")
         url = net.serve("alma", tmp_path / "alma" / "publication")
         before = {name: net.sent_bytes(name) for name in ("alma", "bela")}
-        wait_for(says(logs["bela"], "it is tried again"), "the others see that it is gone, and go on", 90, logs["bela"])
+        wait_for(
+            says(logs["bela"], "going on with the index that is here"),
+            "the others see that it is gone, and go on",
+            90,
+            logs["bela"],
+        )
         again = time.monotonic()
         log = tmp_path / "cora-again.log"
         cora = net.start("cora", net.mirror_words("cora", url, "--key", key), log)
@@ -182,10 +204,13 @@ def test_two_mirrors_restore_the_third_when_the_publisher_is_gone_for_good(
             net.stop_all(name)
     for name in mirrors:
         tenuto("check", "--all", "--archive", tmp_path / name)
-    with capsys.disabled():
-        print(f"\n{total / 1e6:.1f} MB over {2 * DELAY_MS} ms and {LOSS_PCT} % loss: three mirrors in {took_s:.0f} s "
-              f"({3 * total / took_s / 1e6:.2f} MB/s together; the publisher sent {sent / 1e6:.1f} MB), "
-              f"the third restored in {restored_s:.0f} s from {', '.join(f'{name} {n / 1e6:.1f} MB' for name, n in gave.items())}")  # fmt: skip
+    from_whom = ", ".join(f"{name} {sent / 1e6:.1f} MB" for name, sent in gave.items())
+    tell(
+        capsys,
+        f"{total / 1e6:.1f} MB over {2 * DELAY_MS} ms and {LOSS_PCT} % loss: three mirrors in {took_s:.0f} s, "
+        f"{3 * total / took_s / 1e6:.2f} MB/s together, of which the publisher sent {sent / 1e6:.1f} MB; "
+        f"the third restored in {restored_s:.0f} s, {total / restored_s / 1e6:.2f} MB/s, from {from_whom}",
+    )
 
 
 @pytest.mark.long
@@ -215,6 +240,5 @@ def test_a_mirror_whose_link_is_down_in_mid_download_goes_on_when_it_is_up_again
     assert digests_in(tmp_path / "alma" / "crates") == wanted
     assert done["received"]["swarm"] < 1.5 * total, "what had come is not fetched again"
     tenuto("check", "--all", "--archive", tmp_path / "alma")
-    with capsys.disabled():
-        print(f"\n{total / 1e6:.1f} MB, the link {PARTITION_S:.0f} s down: all here {took_s:.0f} s after it was up again, "
-              f"{done['received']['swarm'] / 1e6:.1f} MB received")  # fmt: skip
+    received = f"{done['received']['swarm'] / 1e6:.1f} of {total / 1e6:.1f} MB received"
+    tell(capsys, f"the link {PARTITION_S:.0f} s down: all is here {took_s:.0f} s after it was up again, {received}")

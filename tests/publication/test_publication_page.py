@@ -155,6 +155,11 @@ def test_key_in_the_openssl_lines_is_the_signing_key() -> None:
     assert loaded.public_bytes_raw().hex() == KEY
 
 
+def test_page_says_how_to_mirror_it_and_which_key_to_pin() -> None:
+    words = " ".join(Page(render()).words.replace("\\\n", " ").split())
+    assert f"tenuto mirror ADDRESS --into my-mirror --space 500GB --key {KEY} tenuto mirror --into my-mirror --seed" in words
+
+
 def test_page_is_the_same_bytes_when_the_counts_come_in_another_order() -> None:
     first = render({"planned": 1_500, "excluded": 1_500}, {"CC0-1.0": 1, "CC-BY-4.0": 1})
     assert render({"excluded": 1_500, "planned": 1_500}, {"CC-BY-4.0": 1, "CC0-1.0": 1}) == first

@@ -35,8 +35,8 @@ def a_wish(space: int, salt: str = "0" * 16, **more: Any) -> MirrorSettings:
     return MirrorSettings(of="x", space=space, salt=salt, **more)
 
 
-def names(index: Index, wish: MirrorSettings, held: tuple[str, ...] = ()) -> list[str]:
-    return [crate.crate for crate in choose(index, held, wish).crates]
+def names(index: Index, wish: MirrorSettings, held: tuple[str, ...] = (), begun: tuple[str, ...] = ()) -> list[str]:
+    return [crate.crate for crate in choose(index, held, begun, wish).crates]
 
 
 INDEX = an_index(
@@ -58,7 +58,7 @@ def test_metadata_and_evidence_come_first_then_the_bands_in_order() -> None:
 def test_what_does_not_fit_is_left_out_and_what_is_smaller_still_comes() -> None:
     index = an_index(a_crate("large", 1000), a_crate("small", 100))
     for salt in range(20):
-        choice = choose(index, (), a_wish(500, f"{salt:016x}"))
+        choice = choose(index, (), (), a_wish(500, f"{salt:016x}"))
         assert [crate.crate for crate in choice.crates] == ["small"]
         assert [crate.crate for crate in choice.left_out] == ["large"]
         assert choice.bytes == 100
@@ -88,6 +88,11 @@ def test_a_draw_does_not_depend_on_the_order_of_the_index_or_on_what_joins() -> 
 
 def test_what_is_held_stays_before_all_that_is_new() -> None:
     assert set(names(INDEX, a_wish(200), ("u3", "u4"))) == {"u3", "u4"}
+    assert set(names(INDEX, a_wish(50), ("u3", "u4"))) == {"u3", "u4"}, (
+        "with less space nothing goes, and nothing comes"
+    )
+    assert set(names(INDEX, a_wish(350), ("u3",), ("u4", "u5"))) == {"u3", "u4", "u5", "meta", "proof"}
+    assert len(names(INDEX, a_wish(250), ("u3",), ("u4", "u5"))) == 4
     assert "u3" in names(INDEX, a_wish(10_000, bands=("heard",)), ("u3",)), "what was taken before is kept"
 
 

@@ -92,7 +92,7 @@ def test_a_new_mirror_of_a_place_known_by_another_key_is_refused(world: World, h
     known.write_text(
         json.dumps({"places": {str(world.folder): seen | {"signing_public": world.public, "sequence": 99}}})
     )
-    with pytest.raises(IntegrityError, match="older index: number 7 .*99 was seen"):
+    with pytest.raises(IntegrityError, match=r"older index: number 7 .*99 was seen"):
         holder()
     assert not holder.root.exists()
 
@@ -270,30 +270,30 @@ NAMES = [
     "a" * 121,
     "con:x",
     "ä",
-]  # noqa: S108
+]
 
 
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
 @pytest.mark.parametrize("where", ["crate", "addresses", "torrent", "layers", "status"])
-def test_names_that_climb_are_refused_whoever_signs_them(world: World, holder: Holder, name: str, where: str) -> None:
-    values = json.loads(encode_index(world.index))
-    if where == "crate":
-        values["crates"][0]["crate"] = name
-    elif where == "addresses":
-        values["crates"][0]["addresses"] = [name]
-    elif where == "status":
-        values["status"]["path"] = name
-    else:
-        values["crates"][0][where]["path"] = name
-    if where != "crate" and name in {".hidden", "a" * 121}:
-        pytest.skip("an address may")
-    content = json.dumps(values).encode()
-    (world.folder / "index.json").write_bytes(content)
-    (world.folder / "index.json.sig").write_bytes(world.key.sign(content))
-    with pytest.raises(IntegrityError, match="the index is not as"):
-        holder()
-    assert not holder.root.exists()
-    assert not list(holder.root.parent.rglob("climbed*"))
+def test_names_that_climb_are_refused_whoever_signs_them(world: World, holder: Holder, where: str) -> None:
+    for name in NAMES:
+        values = json.loads(encode_index(world.index))
+        if where == "crate":
+            values["crates"][0]["crate"] = name
+        elif where == "addresses":
+            values["crates"][0]["addresses"] = [name]
+        elif where == "status":
+            values["status"]["path"] = name
+        else:
+            values["crates"][0][where]["path"] = name
+        if where != "crate" and name in {".hidden", "a" * 121}:
+            continue  # an address may
+        content = json.dumps(values).encode()
+        (world.folder / "index.json").write_bytes(content)
+        (world.folder / "index.json.sig").write_bytes(world.key.sign(content))
+        with pytest.raises(IntegrityError, match="the index is not as"):
+            holder()
+        assert not holder.root.exists()
+        assert not list(holder.root.parent.rglob("climbed*"))
 
 
 CONTACTS = {
@@ -343,11 +343,11 @@ def test_a_terminal_is_shown_no_escapes_of_an_index(
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """At most 600 MB more than now."""
+    """At most 300 MiB more than now."""
     with open("/proc/self/statm") as file:  # noqa: PTH123
         here = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (here + 600 * MIB, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (here + 300 * MIB, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)
 
@@ -383,7 +383,7 @@ def test_an_answer_without_end_is_given_up_soon(
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("what", ["torrent", "status"])
 def test_a_small_file_that_the_index_says_is_large_needs_no_memory(world: World, holder: Holder, what: str) -> None:
-    huge = FileRef(path=f"{what}.huge", bytes=GB, sha256="ab" * 32)
+    huge = FileRef(path=f"{what}.huge", bytes=400 * MIB, sha256="ab" * 32)
     with serving(world.folder) as site:
         site.lie(".huge", endless)
         if what == "torrent":

@@ -29,16 +29,18 @@ class Choice:
         return sum(crate.bytes for crate in self.crates)
 
 
-def choose(index: Index, held: Collection[str], wish: MirrorSettings) -> Choice:
-    """What a mirror with this wish holds of a publication; `held` are the names of crates that it has, or has begun."""
-    bands = _bands(index)
-    wanted = [crate for crate in index.crates if crate.crate in held or _is_wanted(crate, wish)]
-    wanted.sort(key=lambda crate: _rank(crate, held, wish.bands or bands, wish.salt))
+def choose(index: Index, held: Collection[str], begun: Collection[str], wish: MirrorSettings) -> Choice:
+    """What a mirror with this wish holds of a publication; `held` are the names of crates that it has: they stay, also where the
+    space became less. Those that are `begun` go on first, as far as they fit.
+    """
+    bands, kept = _bands(index), {*held, *begun}
+    wanted = [crate for crate in index.crates if crate.crate in kept or _is_wanted(crate, wish)]
+    wanted.sort(key=lambda crate: (crate.crate not in held, *_rank(crate, begun, wish.bands or bands, wish.salt)))
     taken: list[IndexCrate] = []
     left_out: list[IndexCrate] = []
     left = wish.space
     for crate in wanted:
-        fits = crate.bytes <= left
+        fits = crate.crate in held or crate.bytes <= left
         (taken if fits else left_out).append(crate)
         left -= crate.bytes if fits else 0
     return Choice(tuple(taken), tuple(left_out))
@@ -62,8 +64,9 @@ def _bands(index: Index) -> list[str]:
 def _check(patterns: Sequence[str], there: Sequence[str], what: str) -> None:
     for pattern in patterns:
         if not any(_matches(one, pattern) for one in there):
+            names = [one if one.isprintable() else ascii(one) for one in there]
             raise UsageError(
-                f"no crate of this publication has the {what} {pattern!r}; there are {', '.join(there) or 'none'}"
+                f"no crate of this publication has the {what} {pattern!r}; there are {', '.join(names) or 'none'}"
             )
 
 
@@ -79,7 +82,7 @@ def _matches(text: str, pattern: str) -> bool:
     return fnmatchcase(text.casefold(), pattern.casefold())
 
 
-def _rank(crate: IndexCrate, held: Collection[str], bands: Sequence[str], salt: str) -> tuple[bool, bool, int, bytes]:
+def _rank(crate: IndexCrate, begun: Collection[str], bands: Sequence[str], salt: str) -> tuple[bool, bool, int, bytes]:
     band = bands.index(crate.band) if crate.kind == _RECORDINGS and crate.band in bands else len(bands)
     draw = sha256(f"{salt} {crate.crate}".encode()).digest()
-    return crate.crate not in held, crate.kind == _RECORDINGS, band, draw
+    return crate.crate not in begun, crate.kind == _RECORDINGS, band, draw

@@ -211,8 +211,9 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
         webroot.put_index(layout.publication, signed)
         remove_stale(layout.publication, index, mirror.progress)
     assert mirror.settings.mirror is not None
-    choice = choose(index, holding.begun(layout), mirror.settings.mirror)
-    done.left_out = tuple(crate for crate in choice.left_out if not holding.is_held(layout, crate))
+    held = {crate.crate for crate in index.crates if holding.is_held(layout, crate)}
+    choice = choose(index, held, holding.begun(layout), mirror.settings.mirror)
+    done.left_out = choice.left_out
     for crate in index.crates:  # what was withdrawn goes at once, before anything is fetched, wanted or not
         if crate.redacted and (layout.incoming / f"{crate.crate}.zip").exists():
             holding.begin(layout, crate)

@@ -7,7 +7,6 @@ is published; a mirror has nothing but its archive's index.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
@@ -48,19 +47,18 @@ class Seeder:
 
     def refresh(self, *, is_forced: bool = False) -> bool:
         """Follow the publication where it has changed since; returns whether it was looked at."""
-        stamp, now = _stamp(self._layout.publication), time.monotonic()
+        stamp, now = _stamp(self._layout), time.monotonic()
         if not is_forced and stamp == self._stamp and now - self._asked_at < _ASK_AGAIN_S:
             return False
-        index = read_own_signed(self._layout, self._settings)
-        named = {crate.crate: crate.infohash_v2 for crate in index.crates}
-        for crate in [name for name, torrent in self.given_out.items() if named.get(name) != torrent.infohash_v2]:
+        here = self._here(is_first=self._stamp is None)
+        for crate in [name for name, torrent in self.given_out.items() if here.get(name) != torrent]:
             self.drop(crate)  # at once, whatever else cannot be read
-        found = self._to_give_out(index, is_first=self._stamp is None)
-        for crate in [name for name, torrent in self.given_out.items() if found.get(name) != torrent]:
-            self._session.remove(f"{crate}.zip")
-            del self.given_out[crate]
-        for crate, torrent in found.items():
-            if crate not in self.given_out:
+        refused = _refused(self._layout, self._settings)
+        for crate, torrent in here.items():
+            if crate in refused:
+                self.drop(crate)
+                self._say(f"{crate} is not given out: {refused[crate]}; run: tenuto publish")
+            elif crate not in self.given_out:
                 self._session.seed(torrent, self._layout.crates)
                 self.given_out[crate] = torrent
         self._stamp, self._asked_at = stamp, now
@@ -76,19 +74,17 @@ class Seeder:
         if self.given_out.pop(crate, None) is not None:
             self._session.remove(f"{crate}.zip")
 
-    def _to_give_out(self, index: Index, *, is_first: bool) -> dict[str, Metainfo]:
+    def _here(self, *, is_first: bool) -> dict[str, Metainfo]:
+        """The crates that the index names and that lie here as it has them."""
+        index = read_own_signed(self._layout, self._settings)
         unknown = sorted(set(self._names) - {crate.crate for crate in index.crates})
         if unknown and is_first:  # later they are those that were taken back
             raise UsageError(
                 f"the publication names no crate {', '.join(unknown)}; run: tenuto status, or tenuto publish"
             )
-        refused = _refused(self._layout, self._settings)
         found = {}
         for crate in index.crates:
             if self._names and crate.crate not in self._names:
-                continue
-            if crate.crate in refused:
-                self._say(f"{crate.crate} is not given out: {refused[crate.crate]}; run: tenuto publish")
                 continue
             path = self._layout.crates / f"{crate.crate}.zip"
             try:
@@ -174,9 +170,13 @@ def _refused(layout: Layout, settings: Settings) -> dict[str, str]:
     return {crate: tracks[0].reason for crate, tracks in found.items()}
 
 
-def _stamp(root: Path) -> tuple[int, ...]:
-    try:
-        about = (root / INDEX_NAME).stat()
-    except OSError:
-        return ()
-    return about.st_mtime_ns, about.st_ino, about.st_size
+def _stamp(layout: Layout) -> tuple[int, ...]:
+    """What changes with a publication, with a withdrawal that could not be published, with any crate that is replaced."""
+    found: list[int] = []
+    for path in (layout.publication / INDEX_NAME, layout.withdrawals, layout.crates):
+        try:
+            about = path.stat()
+            found += (about.st_mtime_ns, about.st_ino, about.st_size)
+        except OSError:
+            found += (0, 0, 0)
+    return tuple(found)

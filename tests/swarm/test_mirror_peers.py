@@ -1,0 +1,141 @@
+"""Peers and servers that lie, stall, limit or are not there: what does not prove is never held."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirror_maker import CRATES, MIB, Holder, World, a_world, seeding, without_crates
+from publication_maker import Asked, Handler, answer, serving
+
+ALL = tuple(CRATES)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return a_world(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("tenuto.publication.places.web.TIMEOUT_S", 1.5)
+    monkeypatch.setattr("tenuto.swarm.fetching.LONELY_S", 1.0)
+
+
+def poisoned(world: World, folder: Path, every: int = 1) -> Path:
+    """The crates with other bytes in every so manieth piece."""
+    folder.mkdir()
+    for crate in ALL:
+        content = bytearray(world.whole(crate))
+        for at in range(0, len(content), every * MIB):
+            content[at : at + 64] = bytes(byte ^ 0xFF for byte in content[at : at + 64])
+        (folder / f"{crate}.zip").write_bytes(content)
+    return folder
+
+
+# -- peers
+
+
+def test_a_poisoned_peer_alone_brings_nothing_and_is_named(world: World, tmp_path: Path) -> None:
+    bad = poisoned(world, tmp_path / "bad")
+    without_crates(world)
+    with serving(world.folder) as site, seeding(world, folder=bad, lies=True) as peer:
+        holder = Holder(tmp_path / "mirror", site.url)
+        done = holder(peers=[peer.address], patience_s=3.0)
+        assert set(done.left) == set(ALL)
+        assert "other bytes" in done.left["heard-a"]
+        assert "127.0.0.1 gave other bytes than were promised and is asked no more" in holder.said.text
+        assert peer.sent_bytes < 4 * sum(crate.bytes for crate in world.index.crates)
+    holder.assert_holds(world)
+
+
+def test_what_a_peer_gives_is_kept_when_it_goes_and_the_next_one_gives_the_rest(world: World, tmp_path: Path) -> None:
+    without_crates(world)
+    with serving(world.folder) as site:
+        holder = Holder(tmp_path / "mirror", site.url)
+        with seeding(world, "heard-b", "meta-0001") as peer:
+            first = holder(peers=[peer.address], patience_s=1.0)
+        assert set(first.fetched) == {"heard-b", "meta-0001"}
+        with seeding(world) as peer:
+            second = holder(peers=[peer.address])
+        assert first.swarm_bytes + second.swarm_bytes == sum(crate.bytes for crate in world.index.crates)
+    holder.assert_holds(world, *ALL)
+
+
+@pytest.mark.parametrize("rate", [1_500_000])
+def test_the_rate_holds_for_peers_of_this_machine_too(world: World, tmp_path: Path, rate: int) -> None:
+    without_crates(world)
+    with serving(world.folder) as site, seeding(world) as peer:
+        holder = Holder(tmp_path / "mirror", site.url)
+        begun = time.monotonic()
+        done = holder(
+            peers=[peer.address], bands=("heard",), licences=("CC0*",), download_bytes_per_s=rate, patience_s=10.0
+        )
+        took_s = time.monotonic() - begun
+    assert done.left == {}
+    assert done.swarm_bytes / took_s <= 1.15 * rate, f"{done.swarm_bytes / took_s:,.0f} bytes a second"
+
+
+def test_a_name_that_nobody_knows_and_a_port_where_nobody_is_hinder_nothing(world: World, tmp_path: Path) -> None:
+    without_crates(world)
+    with serving(world.folder) as site, seeding(world) as peer:
+        holder = Holder(tmp_path / "mirror", site.url)
+        done = holder(peers=["nobody.invalid:6881", "127.0.0.1:1", "[::1]:1", peer.address], patience_s=8.0)
+    assert done.left == {}
+    holder.assert_holds(world, *ALL)
+
+
+# -- the place as a web seed
+
+
+def shorter(handler: Handler, asked: Asked, content: bytes) -> None:
+    """An older, shorter file that is honestly given."""
+    content = content[: len(content) // 2]
+    if asked.range:
+        handler.reply_range(asked, content)
+    else:
+        handler.reply(200, content)
+
+
+LIES: dict[str, Any] = {
+    "shorter": shorter,
+    "not there": answer(404, b"no"),
+    "a page": answer(200, b"<!doctype html>" * 99, Content_Type="text/html"),
+    "redirect to nowhere": answer(302, Location="http://127.0.0.1:1/crates/heard-a.zip"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_place_that_lies_about_a_crate_is_left_and_a_peer_gives_it(world: World, tmp_path: Path, lie: str) -> None:
+    with serving(world.folder) as site, seeding(world) as peer:
+        site.lie("heard-a.zip", LIES[lie])
+        holder = Holder(tmp_path / "mirror", site.url)
+        done = holder(bands=("heard",), licences=("CC0*",), patience_s=2.5)
+        assert "heard-a" in done.left
+        holder.assert_holds(world, "meta-0001")
+        done = holder(peers=[peer.address], patience_s=20.0)
+        assert done.left == {}
+    holder.assert_holds(world, "meta-0001", "heard-a")
+
+
+def test_a_server_without_ranges_is_read_once_a_crate(world: World, tmp_path: Path) -> None:
+    with serving(world.folder, gives_ranges=False) as site:
+        holder = Holder(tmp_path / "mirror", site.url)
+        done = holder(patience_s=8.0)
+        assert done.left == {}
+        asked = [one.path for one in site.log if one.path.endswith(".zip")]
+    total = sum(crate.bytes for crate in world.index.crates)
+    assert done.place_bytes < 1.3 * total + 2 * MIB, f"{done.place_bytes:,} of {total:,}, {len(asked)} requests"
+    holder.assert_holds(world, *ALL)
+
+
+def test_a_web_seed_is_read_once_and_not_beyond(world: World, tmp_path: Path) -> None:
+    with serving(world.folder) as site:
+        holder = Holder(tmp_path / "mirror", site.url)
+        done = holder()
+    total = sum(crate.bytes for crate in world.index.crates)
+    assert total <= done.swarm_bytes + done.place_bytes <= total + MIB
+    holder.assert_holds(world, *ALL)

@@ -1,0 +1,136 @@
+"""`tenuto mirror --seed`: it gives out what is here, follows each new index, and ends when it is told to."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mirror_maker import CRATES, Holder, Peer, a_world, tail_bytes, wait_until
+
+ALL = tuple(CRATES)
+
+
+@contextmanager
+def following(holder: Holder, log: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A mirror that follows every second, as a process."""
+    words = [
+        "mirror",
+        holder.of,
+        "--into",
+        str(holder.root),
+        "--space",
+        "1GB",
+        "--seed",
+        "--every",
+        "1s",
+        "--patience",
+        "3s",
+    ]
+    words += ["--reach", "peers", *more]
+    words += [] if "--listen" in more else ["--listen", "127.0.0.1:0"]
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tenuto", *words], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            env={**os.environ, "XDG_STATE_HOME": str(log.parent / "state")},
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def port_in(log: Path) -> str:
+    def found() -> str:
+        text = log.read_text(errors="replace")
+        return text.split(" on port ")[1].split(";")[0] if " on port " in text else ""
+
+    wait_until(found, f"a port in {log}: {log.read_text(errors='replace')}", 15.0)
+    return f"127.0.0.1:{found()}"
+
+
+def test_it_gives_out_follows_moves_and_ends(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+    peer = Peer()
+    with following(holder, log) as process:
+        address = port_in(log)
+        (tmp_path / "got").mkdir()
+        got = peer.fetch(world.torrent("heard-b"), tmp_path / "got", address)
+        wait_until(lambda: got.status().is_seeding, "a crate from the mirror")
+        old, before = world.torrent("heard-a"), world.whole("heard-a")
+        world.withdraw("heard-a", 2)
+        wait_until(lambda: (holder.layout.crates / "heard-a.zip").exists()
+                   and (holder.layout.crates / "heard-a.zip").read_bytes() == world.whole("heard-a"), "the revision")  # fmt: skip
+        (tmp_path / "stale").mkdir()
+        (tmp_path / "fresh").mkdir()
+        stale = peer.fetch(old, tmp_path / "stale", address)
+        fresh = peer.fetch(world.torrent("heard-a"), tmp_path / "fresh", address)
+        wait_until(lambda: fresh.status().is_seeding, "the revision from the mirror")
+        assert stale.status().total_payload_download == 0
+        assert tail_bytes(before, world.whole("heard-a")) > 0
+        world.drop("heard-b")
+        wait_until(lambda: "heard-b" not in holder.crates(), "that it goes")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(8.0) == 130, log.read_text()
+    peer.close()
+    assert "Traceback" not in log.read_text()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    holder.assert_holds(world, *(set(ALL) - {"heard-b"}))
+
+
+def a_free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_it_gives_out_what_is_here_while_a_crate_is_waited_for_and_follows_a_new_index_meanwhile(
+    tmp_path: Path,
+) -> None:
+    world = a_world(tmp_path)
+    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+    (world.folder / "crates/heard-a.zip").unlink()
+    holder(patience_s=0.5)
+    holder.assert_holds(world, *(set(ALL) - {"heard-a"}))
+    peer, address = Peer(), f"127.0.0.1:{a_free_port()}"
+    with following(holder, log, "--patience", "60s", "--listen", address) as process:
+        (tmp_path / "got").mkdir()
+        got = peer.fetch(world.torrent("rare-c"), tmp_path / "got", address)
+
+        def is_got() -> bool:
+            with contextlib.suppress(RuntimeError):
+                got.connect_peer(("127.0.0.1", int(address.rpartition(":")[2])))
+            return bool(got.status().is_seeding)
+
+        wait_until(is_got, f"a crate that is held: {log.read_text()}", 12.0)
+        world.drop("heard-b")
+        wait_until(
+            lambda: "heard-b" not in holder.crates(), "that what left the index goes, though a crate is waited for"
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(8.0) == 130, log.read_text()
+    peer.close()
+
+
+def test_a_place_that_goes_away_and_comes_back_is_followed_again(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+    with following(holder, log) as process:
+        port_in(log)
+        away = world.folder.rename(tmp_path / "away")
+        wait_until(lambda: "going on with the index that is here" in log.read_text(), "that it is said")
+        away.rename(world.folder)
+        world.drop("heard-b")
+        wait_until(lambda: "heard-b" not in holder.crates(), "that it follows")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(8.0) == 130
