@@ -38,6 +38,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import libtorrent
 import numpy as np
@@ -319,9 +320,10 @@ def bare_command(what: str, torrent: Path, folder: Path, port: int, final: Path 
 
 def v1_only(torrent: Path, made: Path, tracker: str) -> None:
     """The v1 side of a hybrid torrent of one file."""
-    whole = libtorrent.bdecode(torrent.read_bytes())
+    lt: Any = libtorrent
+    whole = lt.bdecode(torrent.read_bytes())
     info = {name: whole[b"info"][name] for name in (b"name", b"length", b"piece length", b"pieces")}
-    made.write_bytes(libtorrent.bencode({b"announce": tracker.encode(), b"info": info}))
+    made.write_bytes(lt.bencode({b"announce": tracker.encode(), b"info": info}))
 
 
 @dataclass
@@ -388,10 +390,11 @@ def speeds(bench: Bench, clients: Sequence[str], times: int) -> list[list[str]]:
     for client, taken in bench.found.items():
         said = ["", ""]
         if limits:
-            for at, of in enumerate((lambda run: run.whole_s, lambda run: run.transfer_s)):
-                said[at] = (
-                    f"{statistics.median(of(limit) / of(run) for limit, run in zip(limits, taken, strict=True)):.0%}"
-                )
+            pairs = list(zip(limits, taken, strict=True))
+            said = [
+                f"{statistics.median(limit.whole_s / run.whole_s for limit, run in pairs):.0%}",
+                f"{statistics.median(limit.transfer_s / run.transfer_s for limit, run in pairs):.0%}",
+            ]
             frac = float(said[0].rstrip("%")) / 100
             if client == "tenuto" and frac < WANTED_FRAC:
                 print(f"tenuto mirror: {frac:.0%} of bare libtorrent, wanted are {WANTED_FRAC:.0%}")

@@ -70,7 +70,9 @@ class Shell:
         self._count += 1
         log = self.folder / f".beside-{self._count}.log"
         is_server = "http.server" in command
-        background = Background(script, words, self.folder, log, lambda said: self._answers() if is_server else bool(said))
+        background = Background(
+            script, words, self.folder, log, lambda said: self._answers() if is_server else bool(said)
+        )
         self._beside.enter_context(background)
         return [] if is_server else self._as_printed(background.said())
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo import chorales
-from readme_session import ROOT, Shell
 from test_docs import words_of
 
+from demo import chorales
+from readme_session import ROOT, Shell
 from tenuto.cli import app
 
 GUIDE = (ROOT / "docs/first-archive.md").read_text(encoding="utf-8")
@@ -33,8 +33,14 @@ def blocks() -> Iterator[tuple[str, str, str]]:
 
 
 COMMANDS = sorted(
-    {line for _, language, text in blocks() if language == "sh" for line in text.splitlines() if line.startswith("tenuto ")}
-    | {found for found in re.findall(r"ExecStart=\S+/(tenuto .*)", GUIDE)}
+    {
+        line
+        for _, language, text in blocks()
+        if language == "sh"
+        for line in text.splitlines()
+        if line.startswith("tenuto ")
+    }
+    | set(re.findall(r"ExecStart=\S+/(tenuto .*)", GUIDE))
 )
 
 
@@ -59,7 +65,8 @@ def filled_in(text: str, home: Path) -> str:
     return re.sub(r"^tenuto doctor .*$", "", text, flags=re.MULTILINE)  # it measures this machine, for seconds
 
 
-@pytest.mark.timeout(600)  # some thirty commands
+@pytest.mark.long
+@pytest.mark.timeout(600)  # some thirty commands: half a minute
 def test_the_guide_leads_from_a_folder_of_music_to_a_mirror(tmp_path: Path) -> None:
     chorales.render(tmp_path / "music")
     said: list[str] = []

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import readme_session
 
 _CHANGING = (
@@ -24,6 +26,7 @@ def _lasting(session: str) -> list[str]:
     return [line.strip() for line in session.splitlines() if line.strip()]
 
 
+@pytest.mark.timeout(600)  # some twenty commands
 def test_readme_session_prints_what_the_readme_says(tmp_path: Path) -> None:
     session = readme_session.written()
     assert _lasting(readme_session.run(session, tmp_path)) == _lasting(session)

@@ -157,7 +157,10 @@ def test_key_in_the_openssl_lines_is_the_signing_key() -> None:
 
 def test_page_says_how_to_mirror_it_and_which_key_to_pin() -> None:
     words = " ".join(Page(render()).words.replace("\\\n", " ").split())
-    assert f"tenuto mirror ADDRESS --into my-mirror --space 500GB --key {KEY} tenuto mirror --into my-mirror --seed" in words
+    assert (
+        f"tenuto mirror ADDRESS --into my-mirror --space 500GB --key {KEY} tenuto mirror --into my-mirror --seed"
+        in words
+    )
 
 
 def test_page_is_the_same_bytes_when_the_counts_come_in_another_order() -> None:

@@ -157,7 +157,7 @@ def test_metadata_of_an_older_edition_goes_when_its_room_is_needed(world: World,
     done = holder(space=space)
     assert done.dropped == []
     assert (holder.layout.incoming / "meta-0001.zip").exists()
-    world.add("rare-e", (50_000,), band="unheard")
+    world.add("rare-e", (20_000,), band="unheard")
     done = holder(space=space)
     assert done.dropped == ["meta-0001"]
     assert done.fetched == ["rare-e"]

@@ -1,6 +1,5 @@
 """`tenuto seed` in an archive of one's own: what the index does not name, and what may not be given out today, is in no swarm."""
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -111,7 +110,8 @@ def test_what_is_withdrawn_is_out_of_the_swarm_within_seconds(
         if broken:
             next(iter(shelf.layout.catalogue.rglob("track.parquet"))).write_bytes(b"junk")
         shelf("withdraw", f"{SOURCE}:{ALONE}", "--reason", "law", code=None)
-        looking.join(10.0)
+        looking.join(0.0 if broken else 10.0)
+        gone.setdefault("published", time.monotonic())  # without a catalogue nothing can be published
 
         def is_out() -> bool:
             found = one.seeder.given_out.get(path.stem)
@@ -180,4 +180,3 @@ def test_two_seeders_in_one_archive_are_one_too_many(shelf: Shelf) -> None:
 
     with ArchiveLock(shelf.layout.seeding_lock, "seed"):
         shelf("seed", code=8)
-    assert json.loads("{}") == {}

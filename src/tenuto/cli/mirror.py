@@ -76,7 +76,7 @@ def mirror(
         if json:
             print_json(_document(done))
         elif not seed or done.is_new or done.fetched or done.left:
-            _render(done)
+            _render(done, None if seed else into)
 
     with TerminalProgress() as progress:
         mirror_publication(job, progress, on_round)
@@ -129,7 +129,10 @@ def _document(done: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _render(done: Any) -> None:
+def _render(done: Any, into: Path | None) -> None:
+    """What is held and what came; what to type next, for the folder as it was typed, unless it is seeding already."""
+    import shlex
+
     from tenuto.model.units import counted, format_bytes
 
     moved, fetched = set(done.moved), set(done.fetched)
@@ -153,8 +156,7 @@ def _render(done: Any) -> None:
         what = counted(len(done.left_out), "crate")
         size = format_bytes(sum(crate.bytes for crate in done.left_out))
         line(f"{what}, {size}, did not fit; --space gives more")
-    line(
-        "Next: run the same again to go on"
-        if done.left
-        else "Next: tenuto seed, or run it with --seed to follow and give out"
-    )
+    if done.left:
+        line("Next: run the same again to go on")
+    elif into is not None:
+        line(f"Next: tenuto mirror --into {shlex.quote(str(into))} --seed, to follow it and give out what is here")
