@@ -47,7 +47,7 @@ class TerminalProgress:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
             self._task = self._bar.add_task(label, total=total)
-        else:
+        elif time.monotonic() - self._shown_at > _EVERY_S:
             self._line()
 
     def advance(self, done: int = 1, total: int | None = None) -> None:

@@ -1,10 +1,13 @@
 """Tables for people on stdout."""
 
+import os
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_FILE_COLUMNS = 160
 
 
 class _Stdout(Console):
@@ -20,6 +23,8 @@ _console = _Stdout(highlight=False, markup=False, soft_wrap=True)
 def show(heading: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
     """A plain table; columns named in `right` hold numbers."""
     console = _Stdout(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_COLUMNS  # nobody reads it at a width, and a name that is broken cannot be copied
     if heading:
         console.print(heading, style="bold")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

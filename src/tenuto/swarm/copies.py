@@ -62,6 +62,10 @@ class Donor:
         if isinstance(self.place, WebPlace):
             self.place.close()
 
+    def is_frugal(self, file_name: str) -> bool:
+        """Whether it gives a part of a file alone: a folder, or a web server with ranges."""
+        return not isinstance(self.place, WebPlace) or self.place.gives_ranges(f"{_WEB_FOLDERS[0]}{file_name}")
+
     def give(self, mender: Mender, file_name: str, own: Inode, progress: Progress) -> Offer:
         """Let it mend what is left; `own` is the file that is being mended, which is no copy of itself."""
         offer, before = Offer(), self.place.received_bytes

@@ -94,7 +94,7 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
         done = _round(work, signed)
         on_round(done)
         while seeder is not None:
-            progress.say(f"{described(seeder, settings)} on port {session.port}; Ctrl-C ends it")
+            progress.say(f"{described(seeder, settings)}, on port {session.port}; Ctrl-C ends it")
             next_at = time.monotonic() + (0.0 if done.is_overtaken else job.every_s)
             watch(session, seeder, settings, progress.say, lambda at=next_at: time.monotonic() >= at)  # type: ignore[misc]
             try:

@@ -37,6 +37,9 @@ from tenuto.swarm.torrents import Torrents, read_beside
 PATIENCE_S = 60.0
 """How long the swarm may give nothing."""
 
+_PATIENCE_BEFORE_S = 15.0
+"""How long peers are asked where a web server without ranges would send all of a crate for one block of it."""
+
 _ROOM_BYTES = 2**20
 """Left free beside a crate that is brought back: its torrent, the folder."""
 
@@ -163,10 +166,32 @@ class _Repair:
     def _patch(
         self, about: Mending, path: Path, metainfo: Metainfo, damaged: Iterable[Range], *, is_given_out: bool
     ) -> list[str]:
-        """Mend a file in place; returns why the places did not give all of it."""
-        about.bytes, own, faults = metainfo.length, inode_of(path) or (0, 0), []
+        """Mend a file in place; returns why nobody gave all of it.
+
+        Places that give parts of files come first, then peers; who sends a whole crate for one block is asked last.
+        """
+        about.bytes, faults = metainfo.length, list[str]()
+        donors = self._asked(path, inode_of(path) or (0, 0))
+        frugal = [donor for donor in donors if donor.is_frugal(metainfo.name)]
+        wasteful = [donor for donor in donors if donor not in frugal]
+        left = self._ask_places(about, path, metainfo, damaged, frugal, faults)
+        if left and not is_given_out:
+            faults.append("the swarm is not asked for what the signed index does not name")
+        elif left:
+            faults.append(self._ask_peers(about, path.parent, metainfo, left, is_last=not wasteful))
+            left = damaged_in(path, metainfo, self._progress) if wasteful else []
+        if left and wasteful:
+            self._ask_places(about, path, metainfo, left, wasteful, faults)
+        return faults
+
+    def _ask_places(
+        self, about: Mending, path: Path, metainfo: Metainfo, damaged: Iterable[Range], donors: Sequence[Donor],
+        faults: list[str],
+    ) -> list[Range]:  # fmt: skip
+        """Let places mend a file, one after the other; returns what is left, and adds to `faults` why."""
+        own = inode_of(path) or (0, 0)
         with Mender(path, metainfo, damaged, self._progress) as mender:
-            for donor in self._asked(path, own):
+            for donor in donors:
                 if not mender.left:
                     break
                 offer = donor.give(mender, metainfo.name, own, self._progress)
@@ -175,13 +200,10 @@ class _Repair:
                     faults.append(offer.said(donor.name))
                 if offer.differing:
                     self._progress.say(f"{about.crate}: {faults[-1]}")
-            about.patched = mender.patched
-            left = dict(mender.left)
-        if left and is_given_out:
-            faults.append(self._ask_peers(about, path.parent, metainfo, left))
-        elif left:
-            faults.append("the swarm is not asked for what the signed index does not name")
-        return faults
+            about.patched.pieces += mender.patched.pieces
+            about.patched.blocks += mender.patched.blocks
+            about.patched.bytes += mender.patched.bytes
+            return [one for ranges in mender.left.values() for one in ranges]
 
     def _asked(self, path: Path, own: Inode) -> list[Donor]:
         """The places to be asked, in order; for dark crates, only folders."""
@@ -191,19 +213,19 @@ class _Repair:
             donors.append(Donor(FolderPlace(self._layout.publication)))
         return donors
 
-    def _ask_peers(self, about: Mending, folder: Path, metainfo: Metainfo, left: dict[int, list[Range]]) -> str:
-        """Let the swarm mend what is left; returns why it did not."""
+    def _ask_peers(
+        self, about: Mending, folder: Path, metainfo: Metainfo, left: Sequence[Range], *, is_last: bool
+    ) -> str:
+        """Let the swarm mend what is left; returns why it did not. It has less time where somebody else can be asked after it."""
         if not has_somebody(self._swarm):
             return "no peers are known (--peer HOST:PORT)"
         if self._session is None:
             self._session = self._closing.enter_context(Session(self._swarm, self._progress.say))
-        asked = fetch_from_peers(self._session, metainfo, folder, self._progress, self._patience_s)
+        patience_s = self._patience_s if is_last else min(self._patience_s, _PATIENCE_BEFORE_S)
+        asked = fetch_from_peers(self._session, metainfo, folder, self._progress, patience_s)
         about.came(SWARM, asked.received_bytes)
-        still = {
-            at // metainfo.piece_length
-            for at, _ in _each(damaged_in(folder / metainfo.name, metainfo, self._progress), metainfo)
-        }
-        for number in left.keys() - still:
+        still = _pieces(damaged_in(folder / metainfo.name, metainfo, self._progress), metainfo)
+        for number in _pieces(left, metainfo) - still:
             size = min(metainfo.piece_length, metainfo.length - number * metainfo.piece_length)
             about.patched.pieces += 1
             about.patched.blocks += blocks_in(size)
@@ -262,7 +284,7 @@ class _Repair:
 
     def _why(self, found: Verified, metainfo: Metainfo, entry: IndexCrate | None, faults: Sequence[str]) -> str:
         if found.damaged:
-            pieces = len({at // metainfo.piece_length for at, _ in _each(found.damaged, metainfo)})
+            pieces = len(_pieces(found.damaged, metainfo))
             said = (
                 "; ".join(fault for fault in faults if fault)
                 or "nothing was given to mend it from: name a copy with --from"
@@ -278,12 +300,10 @@ def _verified(path: Path, due: str | None, progress: Progress) -> Verified:
     return verify_crate(path, infohash_v2=due, progress=progress)
 
 
-def _each(ranges: Iterable[Range], metainfo: Metainfo) -> Iterable[Range]:
-    """Ranges, cut at pieces."""
+def _pieces(ranges: Iterable[Range], metainfo: Metainfo) -> set[int]:
+    """The pieces that ranges lie in."""
     step = metainfo.piece_length
-    for at, count in ranges:
-        for number in range(at // step, -(-(at + count) // step)):
-            yield number * step, step
+    return {number for at, count in ranges for number in range(at // step, -(-(at + count) // step))}
 
 
 def _cut_off(path: Path, metainfo: Metainfo) -> int:

@@ -123,7 +123,7 @@ def seed(
     with Session(settings.swarm, say) as session:
         seeder = Seeder(layout, settings, session, say, names)
         seeder.refresh()
-        say(f"{described(seeder, settings)} on port {session.port}; Ctrl-C ends it")
+        say(f"{described(seeder, settings)}, on port {session.port}; Ctrl-C ends it")
         watch(session, seeder, settings, say, until)
 
 
@@ -152,7 +152,7 @@ def watch(session: Session, seeder: Seeder, settings: Settings, say: Say, until:
 def described(seeder: Seeder, settings: Settings) -> str:
     """What is given out, in a few words."""
     size = format_bytes(sum(torrent.length for torrent in seeder.given_out.values()))
-    return f"{settings.archive.name}: giving out {counted(len(seeder.given_out), 'crate')}, {size},"
+    return f"{settings.archive.name}: giving out {counted(len(seeder.given_out), 'crate')}, {size}"
 
 
 def _refused(layout: Layout, settings: Settings) -> dict[str, str]:
