@@ -16,7 +16,7 @@ from .music_folder import CHORALES
 if TYPE_CHECKING:
     from .service import Service
 
-LISTENS = 200
+LISTENS = 120
 UNHEARD_FRAC = 0.5
 FIRST_BYTES = 1 << 17
 
