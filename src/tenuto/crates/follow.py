@@ -42,8 +42,7 @@ def follow(path: Path, redacted: Sequence[Range], size: int) -> None:
         leaves = next((entry for entry in entries if entry.name.endswith("/leaves.bin")), None)
         if leaves is not None and gone:
             _renew_leaves(descriptor, leaves, gone)
-        if leaves is not None:
-            os.ftruncate(descriptor, min(leaves.end, size))
+            os.ftruncate(descriptor, min(leaves.end, size))  # the old tail still names what was withdrawn
         os.ftruncate(descriptor, size)
         os.fsync(descriptor)
     finally:

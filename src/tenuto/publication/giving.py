@@ -128,6 +128,11 @@ def remove_stale(root: Path, index: Index, progress: Progress) -> None:
     kept |= {address for crate in index.crates for address in crate.addresses}
     kept |= {shard_address(prefix, sha256) for prefix, sha256 in index.shards.sha256.items()}
     for folder in ("recordings", "torrents", "layers", "crates"):
+        if (root / folder).is_symlink():
+            progress.say(
+                f"{root / folder} is a link: nothing is deleted behind it; what no index refers to may lie there"
+            )
+            continue
         for path in (root / folder).glob("*"):
             if path.is_dir() and not path.is_symlink():
                 progress.say(f"{path} is a folder and none of ours; it is served with the rest: move it away")

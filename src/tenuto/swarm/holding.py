@@ -5,6 +5,7 @@ What is in `crates/` was proven when it came. A file goes from one folder to the
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from tenuto.archive import Layout, write_durably
@@ -50,9 +51,17 @@ def is_held(layout: Layout, crate: IndexCrate) -> bool:
     try:
         if path.stat().st_size != crate.bytes:
             return False
-        return read_metainfo(torrent_beside(path).read_bytes(), path.name).infohash_v2 == crate.infohash_v2
+        beside = torrent_beside(path)
+        about = beside.stat()
+        return _infohash_v2(beside, about.st_mtime_ns, about.st_size, about.st_ino) == crate.infohash_v2
     except (OSError, IntegrityError):
         return False
+
+
+@lru_cache(maxsize=100_000)
+def _infohash_v2(torrent: Path, *_stamp: int) -> str:
+    """The info-hash of a torrent file, read once for each state of it that this process has seen."""
+    return read_metainfo(torrent.read_bytes(), torrent.name).infohash_v2
 
 
 def begun(layout: Layout) -> set[str]:

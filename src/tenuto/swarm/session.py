@@ -5,8 +5,11 @@ rates hold for peers of the local network too. We say who we are.
 """
 
 import contextlib
+import ipaddress
+import socket
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +25,9 @@ CALL_AGAIN_S = 5.0
 """How often peers that were named are called while they are not connected."""
 
 _STOP_TIMEOUT_S = 2
-_FAILS_SAID = 3
+_SAY_EVERY_S = 60.0
+_LOOK_UP_EVERY_S = 60.0
+_FIRST_LOOK_UP_S = 2.0
 
 State = Literal["checking", "fetching", "done", "failed"]
 
@@ -74,7 +79,8 @@ class Session:
         self._handles: dict[str, Any] = {}
         self._fetches: dict[str, Fetch] = {}
         self._sent_bytes = self._received_bytes = 0  # of torrents that were removed
-        self._said: dict[str, int] = {}
+        self._said: dict[str, tuple[float, int]] = {}
+        self._hosts = _Hosts()
         self._called_at = 0.0
         self._session = self._lt.session(_options(libtorrent, settings))
         self._limit_everybody()
@@ -85,6 +91,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hosts.close()
         self._session.pause()
         for name in list(self._handles):
             self.remove(name)
@@ -172,7 +179,7 @@ class Session:
         asked.storage_mode = lt.storage_mode_t.storage_mode_sparse
         asked.trackers = list(self._settings.trackers)
         asked.url_seeds = list(web_seeds)
-        asked.peers = [address for peer in self._settings.peers for address in _addresses(peer)]
+        asked.peers = [address for peer in self._settings.peers for address in self._hosts.addresses(peer)]
         self._handles[torrent.name] = self._session.add_torrent(asked)
 
     def _note(self, alert: Any) -> None:
@@ -191,11 +198,11 @@ class Session:
                 "ban", f"{_name(alert)}: {alert.ip[0]} gave other bytes than were promised and is asked no more"
             )
         elif isinstance(alert, lt.url_seed_alert):
-            self._say_seldom("web", f"{_name(alert)}: {alert.server_url}: {alert.error_message or alert.message()}")
+            self._say_seldom("web", f"{_name(alert)}: {_plain(alert.message())}")
         elif isinstance(alert, lt.listen_failed_alert):
             self._say_seldom("listen", f"cannot listen on {alert.address}:{alert.port}: {alert.error.message()}")
-        elif isinstance(alert, lt.alerts_dropped_alert):
-            pass  # states are read, not counted from alerts
+        elif isinstance(alert, lt.state_changed_alert):
+            self._changed(_name(alert), alert.state)
 
     def _failed(self, name: str, error: Any) -> None:
         fetch = self._fetches.get(name)
@@ -205,10 +212,23 @@ class Session:
         else:
             self._say_seldom("error", f"{name}: {error.message()}; it is not given out now")
 
+    def _changed(self, name: str, state: Any) -> None:
+        """A crate that is given out and is no longer whole: a piece did not prove when it was asked for."""
+        states = self._lt.torrent_status
+        if name in self._handles and name not in self._fetches and state in {states.checking_files, states.downloading}:
+            self.remove(name)
+            self._say(
+                f"{name} is damaged on this disk and is given out no more; run: tenuto repair {name.removesuffix('.zip')}"
+            )
+
     def _say_seldom(self, kind: str, message: str) -> None:
-        self._said[kind] = self._said.get(kind, 0) + 1
-        if self._said[kind] <= _FAILS_SAID:
-            self._say(message)
+        """Say one of a kind a minute, and how many were not said meanwhile."""
+        said_at, kept = self._said.get(kind, (-_SAY_EVERY_S, 0))
+        if time.monotonic() - said_at < _SAY_EVERY_S:
+            self._said[kind] = (said_at, kept + 1)
+            return
+        self._said[kind] = (time.monotonic(), 0)
+        self._say(f"{message} (and {kept:,} more like it before)" if kept else message)
 
     def _look(self, handle: Any, fetch: Fetch) -> None:
         """Note how far it is."""
@@ -230,11 +250,11 @@ class Session:
     def _call_peers(self) -> None:
         """Connect to the peers that were named; those that are connected stay so."""
         self._called_at = time.monotonic()
+        known = [address for peer in self._settings.peers for address in self._hosts.addresses(peer)]
         for name in self._fetches:
-            for peer in self._settings.peers:
-                for address in _addresses(peer):
-                    with contextlib.suppress(RuntimeError):  # not started yet
-                        self._handles[name].connect_peer(address)
+            for address in known:
+                with contextlib.suppress(RuntimeError):  # not started yet
+                    self._handles[name].connect_peer(address)
 
     def _until(self, kind: Any, name: str, timeout_s: float = 60.0) -> None:
         end = time.monotonic() + timeout_s
@@ -274,7 +294,7 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
         "upload_rate_limit": settings.upload_bytes_per_s, "download_rate_limit": settings.download_bytes_per_s,
         "active_limit": -1, "active_seeds": -1, "active_downloads": -1,
         "hashing_threads": 2,
-        "ban_web_seeds": True, "ssrf_mitigation": False,  # web seeds are files below an address that the operator typed
+        "ban_web_seeds": True, "ssrf_mitigation": True,  # a web seed elsewhere may not send us into our own network
         "allow_multiple_connections_per_ip": True,  # several mirrors behind one address
         "min_reconnect_time": 5, "peer_connect_timeout": 10,
         "stop_tracker_timeout": 1,
@@ -282,16 +302,51 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _addresses(peer: str) -> list[tuple[str, int]]:
-    """Where a peer HOST:PORT is; nothing where its name is not known now."""
-    import socket  # noqa: PLC0415
+class _Hosts:
+    """Where named peers are. Names are looked up beside the work, each once a minute; a name server that is away stops nothing."""
 
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(1, "names")
+        self._known: dict[str, list[tuple[str, int]]] = {}
+        self._asked: dict[str, tuple[float, Future[list[tuple[str, int]]]]] = {}
+
+    def addresses(self, peer: str) -> list[tuple[str, int]]:
+        """The addresses of HOST:PORT, as far as they are known now."""
+        host, _, port = peer.rpartition(":")
+        with contextlib.suppress(ValueError):
+            return [(str(ipaddress.ip_address(host.strip("[]"))), int(port))]
+        asked_at, answer = self._asked.get(peer, (0.0, None))
+        if answer is None:
+            answer = self._ask(peer)
+            wait((answer,), timeout=_FIRST_LOOK_UP_S)
+        elif answer.done() and time.monotonic() - asked_at > _LOOK_UP_EVERY_S:
+            self._ask(peer)
+        if answer.done() and answer.result():
+            self._known[peer] = answer.result()
+        return self._known.get(peer, [])
+
+    def close(self) -> None:
+        """Wait for nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, peer: str) -> Future[list[tuple[str, int]]]:
+        answer = self._threads.submit(_look_up, peer)
+        self._asked[peer] = (time.monotonic(), answer)
+        return answer
+
+
+def _look_up(peer: str) -> list[tuple[str, int]]:
     host, _, port = peer.rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
     except OSError:
         return []
     return list(dict.fromkeys((str(one[4][0]), int(one[4][1])) for one in found))
+
+
+def _plain(text: str) -> str:
+    """What a stranger said, in a form that a terminal can be shown."""
+    return "".join(char if char.isprintable() else " " for char in text)[:300]
 
 
 def _name(alert: Any) -> str:

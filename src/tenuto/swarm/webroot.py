@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from tenuto.archive import write_durably
@@ -107,7 +109,15 @@ def _has(path: Path, content: bytes) -> bool:
 
 
 def _is_here(path: Path, sha256: str) -> bool:
-    if not path.is_file():
+    try:
+        about = path.stat()
+    except OSError:
         return False
+    return S_ISREG(about.st_mode) and _sha256_of(path, about.st_mtime_ns, about.st_size, about.st_ino) == sha256
+
+
+@lru_cache(maxsize=100_000)
+def _sha256_of(path: Path, *_stamp: int) -> str:
+    """The digest of a file, taken once for each state of it that this process has seen."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""The session by itself: what it says, whom it calls, and that it gives out no crate that has rotted."""
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from crate_maker import Made, make_crate, withdraw_by_hand
+from mirror_maker import Said, World, a_world, wait_until
+from publication_maker import answer, serving
+from tenuto.archive.settings import SwarmSettings
+from tenuto.crates.follow import follow
+from tenuto.crates.reader import CrateFile
+from tenuto.swarm import session as under_test
+from tenuto.swarm.session import Session
+
+HERE = SwarmSettings(listen="127.0.0.1:0", reach="peers")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return a_world(tmp_path)
+
+
+def test_a_whole_crate_of_this_revision_keeps_its_tail(tmp_path: Path) -> None:
+    made = make_crate(tmp_path, (1, 2**20 + 77, 40_001))
+    made = withdraw_by_hand(Made(made.path, made.metainfo, made.songs), [made.songs[1]])
+    before = made.path.read_bytes()
+    follow(made.path, [(one.offset, one.bytes) for one in CrateFile(made.path).withdrawn()], len(before))
+    assert made.path.read_bytes() == before
+
+
+def test_a_crate_that_rotted_is_given_out_no_more_and_that_is_said(world: World, tmp_path: Path) -> None:
+    crate = max(world.index.crates, key=lambda one: one.bytes).crate
+    held, coming, said = tmp_path / "held", tmp_path / "coming", Said()
+    held.mkdir()
+    coming.mkdir()
+    shutil.copy(world.file(crate), held)
+    path = held / f"{crate}.zip"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with Session(HERE, said.say) as seeder:
+        seeder.seed(world.torrent(crate), held)
+        asking = HERE.model_copy(update={"peers": (f"127.0.0.1:{seeder.port}",)})
+        with Session(asking) as other:
+            other.fetch(world.torrent(crate), coming)
+
+            def is_out() -> bool:
+                seeder.step(0.05)
+                other.step(0.05)
+                return not seeder.is_here(f"{crate}.zip")
+
+            wait_until(is_out, "that it is given out no more")
+    assert f"tenuto repair {crate}" in said.text
+    assert path.read_bytes() == content, "nothing was written into it"
+
+
+def test_a_web_seed_that_fails_is_said_in_words(world: World, tmp_path: Path) -> None:
+    crate, said = world.index.crates[0].crate, Said()
+    with serving(world.folder) as site, Session(HERE, said.say) as session:
+        site.lie(f"crates/{crate}.zip", answer(404, b"no"))
+        session.fetch(world.torrent(crate), tmp_path, [f"{site.url}/crates/{crate}.zip"])
+
+        def is_said() -> bool:
+            session.step(0.1)
+            return bool(said.text)
+
+        wait_until(is_said, "that the web seed failed")
+    assert "object at" not in said.text
+    assert crate in said.text
+
+
+def test_of_many_messages_of_a_kind_one_a_minute_is_said_with_the_number_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said, now = Said(), [1000.0]
+    with Session(HERE, said.say) as session:
+        monkeypatch.setattr(under_test.time, "monotonic", lambda: now[0])
+        for number in range(5):
+            session._say_seldom("disk", f"fault {number}")
+        now[0] += 61
+        session._say_seldom("disk", "fault 5")
+        monkeypatch.undo()
+    assert said.text.splitlines() == ["fault 0", "fault 5 (and 4 more like it before)"]
+
+
+def test_a_name_server_that_is_slow_is_asked_once_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def slow(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        time.sleep(1.0)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(under_test.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(under_test, "_FIRST_LOOK_UP_S", 0.1)
+    hosts = under_test._Hosts()
+    begun = time.monotonic()
+    found = [hosts.addresses("mirror.invalid:6881") for _ in range(50)]
+    assert time.monotonic() - begun < 0.9
+    assert found[-1] == []
+    wait_until(lambda: hosts.addresses("mirror.invalid:6881") == [("127.0.0.1", 6881)], "that its address is known")
+    assert asked == ["mirror.invalid"]
+    assert hosts.addresses("[2001:db8::7]:6881") == [("2001:db8::7", 6881)]
+    hosts.close()
