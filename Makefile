@@ -24,7 +24,7 @@ test: setup ## the quick tests
 	"$(bin)/python" -m pytest -m "not long" -n auto --dist loadfile
 
 test-long: setup ## the long tests: kills, other people's programs, chaos
-	"$(bin)/python" -m pytest -m long
+	"$(bin)/python" -m pytest -m long -n 2 --dist loadfile
 
 check: setup ## style, types, layers, and that the documents are true
 	"$(bin)/ruff" check

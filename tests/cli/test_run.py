@@ -553,7 +553,7 @@ def test_every_goes_on_after_faults_and_ends_where_the_settings_break(
 
     clock, held = [1000.0], [ArchiveLock(layout.lock, "withdraw").__enter__()]
     monkeypatch.setattr(module.time, "sleep", nap)
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "_now_s", lambda: clock[0])
     codes: list[int] = []
     real = module._run_once
     monkeypatch.setattr(module, "_run_once", lambda *a, **k: codes.append(real(*a, **k)) or codes[-1])
@@ -575,7 +575,7 @@ def test_every_keeps_to_its_times_and_begins_at_once_after_a_run_that_took_longe
 
     monkeypatch.setattr(module, "_run_once", once)
     monkeypatch.setattr(module.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module, "_now_s", lambda: clock[0])
     assert module._run_again(Path(), 100.0, json=False) == 130
     assert begun == [0.0, 100.0, 350.0, 450.0, 550.0]
     assert "took longer than --every: the next begins now" in capfd.readouterr().err

@@ -60,19 +60,26 @@ def _interval_s(every: str) -> float:
 
 
 def _run_again(archive: Path, interval_s: float, *, json: bool) -> int:
-    """Run at each multiple of the interval, by a clock that nobody sets; at once where the run before took longer."""
+    """Run at each multiple of the interval, by a clock that nobody sets and that goes on while the machine sleeps; at once
+    where the run before took longer.
+    """
     from tenuto.model.errors import SettingsError, UsageError
 
-    due = time.monotonic()
+    due = _now_s()
     while True:
         code = _run_once(archive, json=json)
         sys.stdout.flush()
         if code in {_STOPPED, UsageError.exit_code, SettingsError.exit_code}:
             return code
-        due = max(due + interval_s, time.monotonic())
-        _tell_next(due - time.monotonic())
-        while (left_s := due - time.monotonic()) > 0:
+        due = max(due + interval_s, _now_s())
+        _tell_next(due - _now_s())
+        while (left_s := due - _now_s()) > 0:
             time.sleep(min(left_s, _NAP_S))
+
+
+def _now_s() -> float:
+    """Seconds since the machine started, those asleep among them (Linux; elsewhere without these)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _tell_next(left_s: float) -> None:

@@ -297,7 +297,7 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
         "ban_web_seeds": True, "ssrf_mitigation": True,  # a web seed elsewhere may not send us into our own network
         "allow_multiple_connections_per_ip": True,  # several mirrors behind one address
         "min_reconnect_time": 5, "peer_connect_timeout": 10,
-        "stop_tracker_timeout": 1,
+        "stop_tracker_timeout": 1, "tick_interval": 100,  # peers are called at ticks: by default half a second goes by first
         "max_metadata_size": 0, "max_retry_port_bind": 20,
     }  # fmt: skip
 

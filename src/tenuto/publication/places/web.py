@@ -31,10 +31,11 @@ class WebPlace:
     def __init__(self, address: str, http: Http | None = None, pause: Callable[[float], None] = time.sleep) -> None:
         self.name = _root_address(address)
         self.received_bytes = 0
-        self._http = http or Http(user_agent("tenuto get", "takes one recording"), TIMEOUT_S)
+        self._http = http or Http(user_agent("a reader of publications", "for get or mirror"), TIMEOUT_S)
         self._pause = pause
         self._gives_ranges: bool | None = None
         self._has_said = False
+        self.unanswered = ""
 
     def close(self) -> None:
         """Close its connections."""
@@ -73,11 +74,15 @@ class WebPlace:
             self._retried(lambda: self._in_one_pass(path, left, end))
 
     def gives_ranges(self, path: str) -> bool:
-        """Whether the server sends a part of a file alone where one is asked for; asked once. False where it has no such file."""
+        """Whether the server sends a part of a file alone where one is asked for; asked once. False where it has no such file,
+        and where it does not answer now, with why in `unanswered`.
+        """
         if self._gives_ranges is None:
+            self.unanswered = ""
             try:
                 self._gives_ranges = self._asked_for_range(path, Collected(), 0, 1)
-            except (IntegrityError, SkipRecordError, RetriableError):
+            except (IntegrityError, SkipRecordError, RetriableError) as error:
+                self.unanswered = str(error) if isinstance(error, RetriableError) else ""
                 return False
         return self._gives_ranges
 
