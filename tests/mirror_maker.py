@@ -213,6 +213,7 @@ class Holder:
     root: Path
     of: str
     said: Said = field(default_factory=Said)
+    rounds: list[Mirrored] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
@@ -220,14 +221,16 @@ class Holder:
 
     def __call__(
         self, *, of: str | Path | None = None, space: int | None = 10 * GB, bands: Sequence[str] = (),
-        licences: Sequence[str] = (), peers: Sequence[str] = (), patience_s: float = 3.0, key: str | None = None, **swarm: Any,
+        licences: Sequence[str] = (), peers: Sequence[str] = (), patience_s: float = 3.0, every_s: float = 600.0,
+        key: str | None = None, **swarm: Any,
     ) -> Mirrored:  # fmt: skip
-        """One round."""
-        rounds: list[Mirrored] = []
+        """Until it is done; the last round."""
         wish = Wish(str(of or self.of), space, tuple(bands) or None, tuple(licences) or None)
         options = {**QUIET, "peers": tuple(peers), **swarm}
-        mirror(Job(self.root, wish, key, options, patience_s=patience_s), self.said, rounds.append)
-        return rounds[0]
+        self.rounds.clear()
+        job = Job(self.root, wish, key, options, patience_s=patience_s, every_s=every_s)
+        mirror(job, self.said, self.rounds.append)
+        return self.rounds[-1]
 
     def crates(self) -> set[str]:
         return {path.stem for path in self.layout.crates.glob("*.zip")}

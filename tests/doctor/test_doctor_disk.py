@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from keep_maker import keep, replan, set_in, shelf
+from repair_maker import mirror
 from support import make_archive
-from tenuto.archive import Layout
+from tenuto.archive import Layout, load_settings
 from tenuto.doctor import disk, private, room
 from tenuto.doctor.result import Result
 from tenuto.selection.plan import load_newest
@@ -176,12 +177,46 @@ def test_a_plan_that_cannot_be_read_is_a_warning(layout: Layout) -> None:
     assert (found.state, found.remedy) == ("warning", "tenuto plan")
 
 
-def test_a_mirror_has_room_for_what_it_promised(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout.crates.mkdir()
-    (layout.crates / "a.zip").write_bytes(bytes(1000))
+def test_a_mirror_needs_room_for_what_it_is_still_to_fetch_of_its_index_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = mirror(tmp_path)
+    layout, settings = held.layout, load_settings(held.layout.settings)
+    assert settings.mirror is not None
+
+    def look(space: int = 100 * 10**12) -> Result:
+        return only(room.look(layout, settings.model_copy(update={"mirror": wish.model_copy(update={"space": space})})))
+
+    wish = settings.mirror
     usage(monkeypatch, 5000)
-    assert only(room.look(layout, 6000)).state == "ok"
-    assert only(room.look(layout, 6001)).state == "bad"
+    assert look().state == "ok", "all is held, however much space was set aside"
+    assert "nothing left to fetch" in look().message
+    size = len(held.whole())
+    held.file().unlink()
+    usage(monkeypatch, size)
+    assert look().state == "ok"
+    usage(monkeypatch, size - 1)
+    assert look().state == "bad"
+    others = sum(len(held.whole(crate)) for crate in ("crate-b", "crate-c"))
+    assert look(others + size - 1).state == "ok", "it does not fit into the space, so it is not fetched"
+    layout.incoming.mkdir(parents=True)
+    with (layout.incoming / "crate-a.zip").open("wb") as coming:
+        coming.write(held.whole()[: 2**20])
+        os.fsync(coming.fileno())
+    assert look().state == "ok", "some of it is here already"
+    usage(monkeypatch, size - 2**20 - 5000)
+    assert look().state == "bad"
+
+
+def test_a_mirror_that_shows_no_index_yet_is_not_said_to_lack_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = mirror(tmp_path)
+    (held.layout.publication / "index.json").unlink()
+    usage(monkeypatch, 5000)
+    found = only(room.look(held.layout, load_settings(held.layout.settings)))
+    assert found.state == "ok"
+    assert "no index here says yet" in found.message
 
 
 # --- who may read what

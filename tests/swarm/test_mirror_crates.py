@@ -1,6 +1,8 @@
 """What a mirror holds in the course of time: revisions, withdrawals, less space, lost files; nothing whole is fetched again."""
 
+import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -228,7 +230,7 @@ def test_a_run_with_nothing_new_writes_and_fetches_nothing(world: World, holder:
 
 @pytest.mark.parametrize("kind", ["folder", "web"])
 def test_with_the_place_away_it_goes_on_with_what_is_here_and_peers_serve(
-    world: World, tmp_path: Path, kind: str
+    world: World, tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     without_crates(world)
     with serving(world.folder) as site:
@@ -239,7 +241,11 @@ def test_with_the_place_away_it_goes_on_with_what_is_here_and_peers_serve(
     away = world.folder.rename(tmp_path / "away")
     with seeding(world) as peer:
         words = ["--into", str(holder.root), "--listen", "127.0.0.1:0", "--reach", "peers", "--peer", peer.address]
-        assert _run(["mirror", *words]) == 0
+        assert _run(["mirror", *words]) == 5, "it is known that nothing newer is followed, though all came"
+        assert _run(["mirror", "--json", *words]) == 5
+    out, err = capfd.readouterr()
+    assert "the place could not be read" in out.splitlines()[-3]
+    assert str(json.loads(out.splitlines()[-1])["place_fault"]) in err
     away.rename(world.folder)
     holder.assert_holds(world, *ALL)
 
@@ -396,6 +402,10 @@ def test_less_space_than_what_is_held_deletes_nothing_that_the_index_names(
     holder.assert_holds(world, *ALL)
     shown = capfd.readouterr().out
     assert "1 crate, " in shown.split("index number")[1], "what did not fit is what is not here"
+    assert re.search(r"^5 crates, 6\.\d+ MB over the space; nothing is deleted$", shown, re.MULTILINE), shown
+    assert _run(words_of(holder, "--json")) == 0
+    held = sum(world.crate(crate).bytes for crate in ALL)
+    assert json.loads(capfd.readouterr().out)["over_space_bytes"] == held - 2_000_000
 
 
 def test_more_space_than_the_disk_has_is_no_fault_while_it_fits(world: World, holder: Holder) -> None:

@@ -342,8 +342,11 @@ def test_a_terminal_is_shown_no_escapes_of_an_index(
 
 
 @pytest.fixture
-def little_memory() -> Iterator[None]:
-    """At most 300 MiB more than now."""
+def little_memory(tmp_path: Path) -> Iterator[None]:
+    """At most 300 MiB more than now; libraries and the room that threads reserve are there already."""
+    pattern = a_world(tmp_path / "warm")
+    with serving(pattern.folder) as site:
+        Holder(tmp_path / "warm/mirror", site.url)(patience_s=1.0)
     with open("/proc/self/statm") as file:  # noqa: PTH123
         here = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     before = resource.getrlimit(resource.RLIMIT_AS)

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mirror_maker import CRATES, Holder, Peer, a_world, tail_bytes, wait_until
+from publication_maker import answer, serving
 
 ALL = tuple(CRATES)
 
@@ -45,6 +47,11 @@ def following(holder: Holder, log: Path, *more: str) -> Iterator["subprocess.Pop
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def port_in(log: Path) -> str:
@@ -137,3 +144,31 @@ def test_a_place_that_goes_away_and_comes_back_is_followed_again(tmp_path: Path)
         wait_until(lambda: "heard-b" not in holder.crates(), "that it follows")
         process.send_signal(signal.SIGINT)
         assert process.wait(8.0) == 130
+
+
+def test_what_is_held_is_given_out_though_the_place_fails_from_the_start_and_is_followed_when_it_is_well(
+    tmp_path: Path,
+) -> None:
+    world, log, peer = a_world(tmp_path), tmp_path / "log", Peer()
+    with serving(world.folder) as site:
+        holder = Holder(tmp_path / "mirror", site.url)
+        holder()
+        world.add("rare-e", (50_000,))
+        site.lie(world.crate("rare-e").torrent.path, answer(500))
+        address = f"127.0.0.1:{a_free_port()}"
+        with following(holder, log, "--listen", address) as process:
+            (tmp_path / "got").mkdir()
+            wait_until(lambda: "giving out 5 crates" in log.read_text(), "that it gives out at once", 15.0)
+            got = peer.fetch(world.torrent("heard-b"), tmp_path / "got", address)
+            wait_until(lambda: got.status().is_seeding, "a crate that is held")
+            wait_until(lambda: "it is tried again in" in log.read_text(), "that the first round failed", 15.0)
+            assert process.poll() is None
+            site.lies.clear()
+            wait_until(lambda: "rare-e" in holder.crates(), "that it follows", 15.0)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(8.0) == 130, log.read_text()
+        peer.close()
+        world.key = Ed25519PrivateKey.generate()
+        world.sign()
+        with following(holder, log) as process:
+            assert process.wait(15.0) == 7, "another key at its start ends it"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from publication_maker import (
 )
 from repair_maker import Command, Place, add_dark, flip, mirror, own_archive, put, state
 from tenuto.archive.settings import SwarmSettings, load_settings
+from tenuto.crates.mend import Mender, damaged_in
 from tenuto.crates.merkle import BLOCK_BYTES
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import read_metainfo
+from tenuto.model.progress import Silent
+from tenuto.sources.http import Http, user_agent
 
 MIB = 2**20
 
@@ -392,3 +396,48 @@ def test_a_damaged_index_is_said_and_crates_are_mended_by_their_torrents(place: 
     done = place.repair(places=[place.copies])
     assert place.is_whole()
     assert [one.code for one in done.findings] == ["index-damaged"]
+
+
+# -- a server that does not answer
+
+
+def test_a_server_that_does_not_answer_is_asked_once_a_while_and_then_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenuto.swarm.copies, "DOWN_S", 0.5)
+    http = Http(user_agent("testing", "tests@archive.invalid"), 5.0)
+    with serving(place.publication.root) as site:
+        (donor,) = tenuto.swarm.copies.open_donors([site.url], http)
+        site.lie(".zip", answer(503, b"no"), 1)
+        assert not any(donor.is_frugal(f"{crate}.zip") for crate in ("crate-a", "crate-b", "crate-c"))
+        assert len(site.log) == 1
+        assert list(donor.torrents("crate-a.zip", ["torrents/crate-a.r0.torrent"])) == []
+        assert len(site.log) == 1
+        assert donor.is_down
+        time.sleep(0.6)
+        assert not donor.is_down
+        assert donor.is_frugal("crate-a.zip")
+        assert len(list(donor.torrents("crate-a.zip", ["torrents/crate-a.r0.torrent"]))) == 1
+    http.close()
+
+
+def test_a_refused_connection_does_not_end_a_place_for_good(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenuto.swarm.copies, "DOWN_S", 0.5)
+    http = Http(user_agent("testing", "tests@archive.invalid"), 5.0)
+    flip(place.file(), 5)
+    metainfo = read_metainfo(torrent_beside(place.file()).read_bytes(), "crate-a")
+
+    def give() -> bool:
+        with Mender(place.file(), metainfo, damaged_in(place.file(), metainfo, Silent())) as mender:
+            said = donor.give(mender, "crate-a.zip", (0, 0), Silent())
+            return not mender.left and not said.faults
+
+    with serving(place.publication.root) as site:
+        (donor,) = tenuto.swarm.copies.open_donors([site.url], http)
+        site.lie(".zip", answer(503, b""), 3)
+        assert not give()
+        assert donor.is_down
+        time.sleep(0.6)
+        assert give()
+    assert place.is_whole()
+    http.close()

@@ -1,4 +1,4 @@
-"""Repair of an archive from which something was withdrawn: older copies mend what they can, and never bring it back."""
+"""Repair of what something was withdrawn from, archive or mirror: older copies mend what they can, and never bring it back."""
 
 import json
 import shutil
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from published_maker import OPEN, Shelf, a_shelf
-from repair_maker import SWARM, flip
+from repair_maker import SWARM, Place, flip, mirror
 from tenuto.crates.seal import torrent_beside
+from tenuto.publication.known import Known, KnownPlaces
 
 
 @pytest.fixture
@@ -62,3 +63,57 @@ def test_a_crate_that_a_backup_put_back_with_its_torrent_is_for_publish_to_revis
     shelf("publish")
     assert path.read_bytes() == revised
     assert repair(shelf)["is_whole"]
+
+
+# -- a mirror that has seen a newer index than the one it shows: a round died in the middle
+
+
+def a_mirror_that_is_behind(folder: Path) -> Place:
+    place = mirror(folder)
+    seen = Known(
+        archive="testing", signing_public=place.publication.public, sequence=place.publication.index.sequence + 1
+    )
+    KnownPlaces(place.layout.known).note("https://archive.invalid", seen)
+    return place
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_mirror_that_is_behind_brings_no_crate_back(tmp_path: Path, is_linked: bool) -> None:
+    place = a_mirror_that_is_behind(tmp_path)
+    public = place.layout.publication / "crates/crate-a.zip"
+    for one in (place.file(), torrent_beside(place.file()), *([] if is_linked else [public])):
+        one.unlink()
+    (one,) = place.repair("crate-a", places=[place.copies, tmp_path / "made"]).left
+    assert "a newer index was seen" in one.why
+    assert "run: tenuto mirror first" in one.why
+    assert not place.file().exists()
+    assert not torrent_beside(place.file()).exists()
+    assert public.exists() == is_linked
+
+
+def test_a_mirror_that_is_behind_mends_damage_and_neither_links_nor_fetches_anything_else(tmp_path: Path) -> None:
+    place = a_mirror_that_is_behind(tmp_path)
+    flip(place.file(), 5)
+    public, feed = place.layout.publication / "crates/crate-b.zip", place.layout.publication / "feed.atom"
+    public.unlink()
+    feed.write_bytes(b"newer")
+    torrent = place.layout.publication / "torrents/crate-c.r0.torrent"
+    torrent.unlink()
+    done = place.repair(places=[place.copies, tmp_path / "made"])
+    assert done.left == []
+    assert place.is_whole()
+    assert not public.exists()
+    assert not torrent.exists()
+    assert feed.read_bytes() == b"newer"
+    assert {one.subject for one in done.findings} == {
+        "publication/feed.atom",
+        "publication/torrents/crate-c.r0.torrent",
+    }
+    assert all("run: tenuto mirror" in one.message for one in done.findings)
+
+
+def test_a_mirror_that_is_behind_asks_no_swarm(tmp_path: Path) -> None:
+    place = a_mirror_that_is_behind(tmp_path)
+    flip(place.file(), 5)
+    (one,) = place.repair("crate-a", peers=["127.0.0.1:9"], patience_s=30.0).left
+    assert "the swarm is not asked: a newer index was seen" in one.why

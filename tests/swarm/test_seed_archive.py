@@ -11,9 +11,13 @@ import pytest
 
 from mirror_maker import Peer, wait_until
 from published_maker import ALONE, SOURCE, Shelf, a_shelf
+from repair_maker import mirror
+from tenuto.archive import load_settings
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import UsageError
+from tenuto.publication.known import Known, KnownPlaces
+from tenuto.swarm import seeding as seeding_module
 from tenuto.swarm.seeding import Seeder, watch
 from tenuto.swarm.session import Session
 
@@ -180,3 +184,118 @@ def test_two_seeders_in_one_archive_are_one_too_many(shelf: Shelf) -> None:
 
     with ArchiveLock(shelf.layout.seeding_lock, "seed"):
         shelf("seed", code=8)
+
+
+# -- what cannot be asked is not given out
+
+
+def test_a_publication_that_is_gone_ends_all_at_once_until_it_is_back(shelf: Shelf) -> None:
+    away = shelf.root / "away"
+    with seeding(shelf) as one:
+        every = set(one.seeder.given_out)
+        assert every
+        shelf.publication.rename(away)
+        wait_until(lambda: not one.seeder.given_out, f"nothing given out; {one.said}", 4.0)
+        assert not any(one.session.is_here(f"{crate}.zip") for crate in every)
+        wait_until(lambda: any("nothing is given out any more" in line for line in one.said), "that it is said", 1.0)
+        assert one.thread.is_alive()
+        away.rename(shelf.publication)
+        wait_until(lambda: set(one.seeder.given_out) == every, f"all is back; {one.said}", 8.0)
+
+
+@pytest.mark.parametrize("name", ["index.json", "index.json.sig"])
+def test_an_index_that_cannot_be_verified_ends_all_after_a_grace(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(seeding_module, "_INDEX_GRACE_S", 3.0)
+    monkeypatch.setattr(seeding_module, "_TRY_AGAIN_S", 0.1)
+    monkeypatch.setattr(seeding_module, "_ASK_AGAIN_S", 0.1)  # a signature's file is no part of the stamp
+    before = (shelf.publication / name).read_bytes()
+    with seeding(shelf) as one:
+        every = set(one.seeder.given_out)
+        (shelf.publication / name).write_bytes(bytes(64))
+        wait_until(lambda: any("cannot be told now" in line for line in one.said), f"that it is said; {one.said}")
+        assert set(one.seeder.given_out) == every, "publishing may take a moment"
+        wait_until(lambda: not one.seeder.given_out, f"nothing given out; {one.said}")
+        wait_until(lambda: any("nothing is given out any more" in line for line in one.said), "that it is said", 1.0)
+        assert sum("cannot be told now" in line for line in one.said) == 1
+        (shelf.publication / name).write_bytes(before)
+        wait_until(lambda: set(one.seeder.given_out) == every, f"all is back; {one.said}")
+
+
+@pytest.mark.parametrize("broken", ["edition.json", "a table", "current", "all of it"])
+def test_a_gate_that_cannot_be_asked_ends_all_after_a_grace(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(seeding_module, "_GATE_GRACE_S", 2.0)
+    monkeypatch.setattr(seeding_module, "_TRY_AGAIN_S", 0.1)
+    monkeypatch.setattr(seeding_module, "_ASK_AGAIN_S", 0.1)
+    catalogue, away = shelf.layout.catalogue, shelf.root / "away"
+    with seeding(shelf) as one:
+        every = set(one.seeder.given_out)
+        if broken == "all of it":
+            there = catalogue
+        elif broken == "current":
+            there = catalogue / "current"
+        else:
+            there = next(catalogue.rglob("track.parquet" if broken == "a table" else broken))
+        there.rename(away)
+        if broken in {"edition.json", "a table"}:
+            there.write_bytes(b"junk")
+        wait_until(lambda: any("cannot be told now" in line for line in one.said), f"that it is said; {one.said}")
+        assert set(one.seeder.given_out) == every
+        wait_until(lambda: not one.seeder.given_out, f"nothing given out; {one.said}")
+        wait_until(lambda: any("nothing is given out any more" in line for line in one.said), "that it is said", 1.0)
+        assert one.thread.is_alive()
+        away.replace(there)
+        wait_until(lambda: set(one.seeder.given_out) == every, f"all is back; {one.said}")
+
+
+def test_the_graces_are_as_the_manual_says() -> None:
+    said = (seeding_module._INDEX_GRACE_S, seeding_module._GATE_GRACE_S)
+    assert said == (10.0, 60.0)
+
+
+def test_a_mirror_that_is_behind_gives_out_nothing_beyond_what_it_did(tmp_path: Path) -> None:
+    place, said = mirror(tmp_path), list[str]()
+    settings = load_settings(place.layout.settings)
+    with Session(settings.swarm) as session:
+        seeder = Seeder(place.layout, settings, session, said.append)
+        seeder.refresh()
+        assert set(seeder.given_out) == {"crate-a", "crate-b", "crate-c"}
+        seen = Known(archive="testing", signing_public=place.publication.public, sequence=8)
+        KnownPlaces(place.layout.known).note("https://archive.invalid", seen)
+        seeder.drop("crate-a")
+        for _ in range(2):
+            seeder.refresh(is_forced=True)
+            assert set(seeder.given_out) == {"crate-b", "crate-c"}
+        later = Seeder(place.layout, settings, session, said.append)
+        later.refresh()
+        assert later.given_out == {}
+    assert sum("a newer index was seen" in line for line in said) == 2, "once by each of the two"
+
+
+def test_a_torrent_that_did_not_change_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, read = mirror(tmp_path), list[str]()
+    settings = load_settings(place.layout.settings)
+
+    def counted(content: bytes, what: str) -> Metainfo:
+        read.append(what)
+        return read_metainfo(content, what)
+
+    monkeypatch.setattr(seeding_module, "read_metainfo", counted)
+    with Session(settings.swarm) as session:
+        seeder = Seeder(place.layout, settings, session, print)
+        seeder.refresh()
+        assert len(read) == 3
+        seeder.refresh(is_forced=True)
+        assert len(read) == 3
+        beside = torrent_beside(place.file("crate-b"))
+        content = beside.read_bytes()
+        beside.unlink()
+        seeder.refresh(is_forced=True)
+        assert set(seeder.given_out) == {"crate-a", "crate-c"}
+        beside.write_bytes(content)
+        seeder.refresh(is_forced=True)
+        assert read[3:] == ["crate-b.torrent"]
+        assert len(seeder.given_out) == 3

@@ -15,7 +15,10 @@ def mirror(
     index: str | None = None,
     /,
     *,
-    into: Annotated[Path, Parameter(help="The mirror's folder; it is made where there is none.")] = HERE,
+    into: Annotated[
+        Path | None,
+        Parameter(help="The mirror's folder, made where there is none; by default the mirror that this one is."),
+    ] = None,
     space: Annotated[str | None, Parameter(help="How much of the disk its crates may take, such as 500GB.")] = None,
     bands: Annotated[
         tuple[str, ...], Parameter(negative="", help="Only crates of these bands, in this order. Repeatable.")
@@ -50,7 +53,7 @@ def mirror(
 
     """
     from tenuto.cli.progress import TerminalProgress
-    from tenuto.model.errors import PartlyDoneError, UsageError
+    from tenuto.model.errors import PartlyDoneError, SourceError, UsageError, gravest
     from tenuto.swarm.founding import Wish
     from tenuto.swarm.mirror import Job
     from tenuto.swarm.mirror import mirror as mirror_publication
@@ -58,10 +61,11 @@ def mirror(
     if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key):
         raise UsageError(f"--key {key!r} is no key; it has 64 hexadecimal digits, as signing_public in index.json")
     of = index if index is None or "://" in index else str(Path(index).expanduser().absolute())
+    folder = _here(index) if into is None else into
     wish = Wish(of, None if space is None else _size(space), _words(bands), _words(licence))
     swarm = swarm_options(listen, peer, reach, upload_rate, download_rate)
     job = Job(
-        into,
+        folder,
         wish,
         key.lower() if key else None,
         swarm,
@@ -76,11 +80,25 @@ def mirror(
         if json:
             print_json(_document(done))
         elif not seed or done.is_new or done.fetched or done.left:
-            _render(done, None if seed else into)
+            _render(done, None if seed else folder)
 
     with TerminalProgress() as progress:
         mirror_publication(job, progress, on_round)
-    return PartlyDoneError.exit_code if rounds[0].left else 0
+    codes = (SourceError.exit_code if rounds[0].place_fault else 0, PartlyDoneError.exit_code if rounds[0].left else 0)
+    return gravest(codes)
+
+
+def _here(index: str | None) -> Path:
+    """The folder one is in, if it is a mirror: no other one becomes one unasked."""
+    import shlex
+
+    from tenuto.model.errors import UsageError
+    from tenuto.swarm.founding import find_mirror
+
+    if find_mirror(HERE) is None:
+        words = f"tenuto mirror {shlex.quote(index or 'INDEX')} --into DIR --space 500GB"
+        raise UsageError(f"here is no mirror, and --into is missing; a new one is made with: {words}")
+    return HERE
 
 
 def _words(said: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -124,7 +142,8 @@ def _document(done: Any) -> dict[str, Any]:
         "archive": done.index.archive, "sequence": done.index.sequence, "edition": done.index.edition, "is_new": done.is_new,
         "crates": [crate.crate for crate in done.held], "bytes": sum(crate.bytes for crate in done.held),
         "fetched": done.fetched, "moved": done.moved, "dropped": done.dropped, "left": done.left,
-        "left_out": [crate.crate for crate in done.left_out],
+        "left_out": [crate.crate for crate in done.left_out], "over_space_bytes": done.over_space_bytes,
+        "place_fault": done.place_fault,
         "received": {"swarm": done.swarm_bytes, "place": done.place_bytes},
     }  # fmt: skip
 
@@ -156,7 +175,12 @@ def _render(done: Any, into: Path | None) -> None:
         what = counted(len(done.left_out), "crate")
         size = format_bytes(sum(crate.bytes for crate in done.left_out))
         line(f"{what}, {size}, did not fit; --space gives more")
-    if done.left:
+    if done.over_space_bytes:
+        over = format_bytes(done.over_space_bytes)
+        line(f"{counted(len(done.held), 'crate')}, {over} over the space; nothing is deleted")
+    if done.place_fault:
+        line(_plain(f"the place could not be read, so this is by the index that was here: {done.place_fault}"))
+    if done.left or done.place_fault:
         line("Next: run the same again to go on")
     elif into is not None:
         line(f"Next: tenuto mirror --into {shlex.quote(str(into))} --seed, to follow it and give out what is here")

@@ -50,7 +50,7 @@ def examine(layout: Layout | None, progress: Progress, keys_backup: Path | None 
         "clock": lambda: clock.look(layout, now, clock.synchronised()),
         **(_of_archive(layout, settings, now, keys_backup) if layout else {}),
         "ports": lambda: _ports(settings),
-        "limits": lambda: limits.look(machine, len(room.crate_files(layout)) if layout else None),
+        "limits": lambda: limits.look(machine),
         "libraries": lambda: libraries.look(trials),
         "speed": lambda: _speed(layout, fast),  # the last, when nothing else is busy here
     }
@@ -96,8 +96,7 @@ def _of_archive(layout: Layout, settings: Settings | None, now: datetime, keys_b
     looks: dict[str, _Look] = {}
     target_bytes = settings.crates.target_bytes if settings else 0
     looks["disk"] = lambda: disk.look(layout, target_bytes)
-    mirror: Any = getattr(settings, "mirror", None)
-    looks["room"] = lambda: room.look(layout, mirror.space if mirror else None)
+    looks["room"] = lambda: room.look(layout, settings)
     if settings is None:
         return looks
     secrets = keys_of(layout, settings)

@@ -1,4 +1,4 @@
-"""Whether what the newest plan still has to keep, or what a mirror has promised to hold, has room."""
+"""Whether what the newest plan still has to keep, or what a mirror is still to fetch, has room."""
 
 import contextlib
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from tenuto.archive import Layout
+from tenuto.archive import Layout, Settings
 from tenuto.doctor.result import Result
 from tenuto.model.errors import TenutoError
 from tenuto.model.statuses import PLANNED
@@ -34,12 +34,12 @@ class Need:
         return max(0, self.bytes - self.fetched_bytes) + self.largest_bytes
 
 
-def look(layout: Layout, space_bytes: int | None = None) -> list[Result]:
-    """`space_bytes` is what a mirror has set aside; an archive goes by its newest plan."""
+def look(layout: Layout, settings: Settings | None = None) -> list[Result]:
+    """A mirror goes by its wish and the index that it shows, an archive by its newest plan."""
     usage = shutil.disk_usage(layout.crates if layout.crates.exists() else layout.root)
     free = f"{format_bytes(usage.free)} of {format_bytes(usage.total)} free beside the archive"
-    if space_bytes is not None:
-        return [_mirror(free, usage.free, max(0, space_bytes - bytes_held(layout)))]
+    if settings is not None and settings.mirror is not None:
+        return [_mirror(free, usage.free, settings.mirror.space, still_to_fetch(layout, settings))]
     try:
         plan = load_newest(layout)
         need = still_to_keep(layout, plan) if plan else None
@@ -80,6 +80,25 @@ def still_to_keep(layout: Layout, plan: Plan) -> Need:
     return Need(sum(size for _, size in rows), fetched, max((size for _, size in rows), default=0))
 
 
+def still_to_fetch(layout: Layout, settings: Settings) -> int | None:
+    """What a mirror with this wish has still to fetch of the publication; None where it shows no index yet that can be read."""
+    from tenuto.swarm.choice import choose  # noqa: PLC0415 -- brings all of publishing with it
+    from tenuto.swarm.holding import begun, crate_path  # noqa: PLC0415
+    from tenuto.swarm.own_publication import read_own_index  # noqa: PLC0415
+
+    index, _ = read_own_index(layout, settings)
+    if index is None or settings.mirror is None:
+        return None
+    # By size: to read the torrent of every crate would take its time, and a revision brings no more than a tail.
+    held = {crate.crate for crate in index.crates if _size(crate_path(layout, crate.crate)) == crate.bytes}
+    choice = choose(index, held, begun(layout), settings.mirror)
+    return sum(
+        max(0, crate.bytes - _on_disk(layout.incoming / f"{crate.crate}.zip"))
+        for crate in choice.crates
+        if crate.crate not in held
+    )
+
+
 def crate_files(layout: Layout) -> list[Path]:
     """The crates of an archive or a mirror, open and dark."""
     return [file for place in (layout.crates, layout.dark) for file in place.glob("*.zip")]
@@ -117,13 +136,29 @@ def _planned(free: str, free_bytes: int, need: Need) -> Result:
     return Result(_TOPIC, "ok", f"{free}; {still}")
 
 
-def _mirror(free: str, free_bytes: int, left_bytes: int) -> Result:
+def _mirror(free: str, free_bytes: int, space_bytes: int, left_bytes: int | None) -> Result:
+    if left_bytes is None:
+        message = f"{free}; how much of its {format_bytes(space_bytes)} this mirror will fill, no index here says yet"
+        return Result(_TOPIC, "ok", message)
     if free_bytes < left_bytes:
-        message = f"{free}; the mirror has promised {format_bytes(left_bytes)} more than it holds"
+        message = f"{free}; this mirror has still to fetch {format_bytes(left_bytes)}"
         return Result(_TOPIC, "bad", message, "free some room, or set space lower under [mirror] in tenuto.toml")
-    return Result(
-        _TOPIC, "ok", f"{free}; of the space of this mirror {format_bytes(left_bytes)} are still to be filled"
-    )
+    if not left_bytes:
+        return Result(_TOPIC, "ok", f"{free}; this mirror has nothing left to fetch")
+    return Result(_TOPIC, "ok", f"{free}; this mirror has still to fetch {format_bytes(left_bytes)}")
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return -1
+
+
+def _on_disk(path: Path) -> int:
+    """What is there of a file, holes left out."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_blocks * 512
+    return 0
 
 
 def _quoted(path: Path) -> str:

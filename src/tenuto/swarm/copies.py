@@ -1,6 +1,7 @@
 """Where copies of crates lie: publications on the web or in folders, other archives and mirrors, plain folders of crate files."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ _WEB_RUN_BYTES = 64 * 2**20
 
 _WEB_GAP_BYTES = 64 * 2**10
 """Received rather than asked around: what 10 Mbit/s bring in the time of one more request."""
+
+DOWN_S = 60.0
+"""A server that did not answer is not asked for so long: its silence takes a half minute each time."""
 
 _FOLDERS = ("", "crates/", "dark/", "publication/crates/")
 """Where a crate lies in a folder of copies, in an archive or mirror, in a publication."""
@@ -51,11 +55,17 @@ class Donor:
         self.place = place
         self.name = place.name
         self._down = ""
+        self._down_until = 0.0
 
     @property
     def is_folder(self) -> bool:
         """Whether it is on this machine: dark crates are asked for nowhere else."""
         return isinstance(self.place, FolderPlace)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it did not answer a moment ago."""
+        return bool(self._down) and time.monotonic() < self._down_until
 
     def close(self) -> None:
         """Close its connections."""
@@ -64,16 +74,23 @@ class Donor:
 
     def is_frugal(self, file_name: str) -> bool:
         """Whether it gives a part of a file alone: a folder, or a web server with ranges."""
-        return not isinstance(self.place, WebPlace) or self.place.gives_ranges(f"{_WEB_FOLDERS[0]}{file_name}")
+        if not isinstance(self.place, WebPlace):
+            return True
+        if self.is_down:
+            return False
+        gives = self.place.gives_ranges(f"{_WEB_FOLDERS[0]}{file_name}")
+        if not gives and self.place.unanswered:
+            self._note_down(self.place.unanswered)
+        return gives
 
     def give(self, mender: Mender, file_name: str, own: Inode, progress: Progress) -> Offer:
         """Let it mend what is left; `own` is the file that is being mended, which is no copy of itself."""
         offer, before = Offer(), self.place.received_bytes
-        if self._down:
+        if self.is_down:
             offer.faults.append(self._down)
             return offer
         for path in self._paths(file_name, own):
-            if not mender.left or (offer.has_it and not self.is_folder) or self._down:
+            if not mender.left or (offer.has_it and not self.is_folder) or self.is_down:
                 break
             progress.begin(f"mend {file_name} from {self.name}", mender.left_bytes, "bytes")
             self._give(mender, path, offer, progress)
@@ -86,12 +103,12 @@ class Donor:
         folders = _FOLDERS if self.is_folder else _WEB_FOLDERS
         publication = [f"publication/{address}" for address in addresses] if self.is_folder else []
         for path in (*addresses, *publication, *(f"{folder}{name}" for folder in folders)):
-            if self._down:
+            if self.is_down:
                 return
             try:
                 yield read_metainfo(self.place.read(path, max_bytes=METAINFO_MAX_BYTES), path)
             except RetriableError as error:
-                self._down = str(error)
+                self._note_down(str(error))
             except (TenutoError, OSError):
                 continue
 
@@ -136,7 +153,10 @@ class Donor:
             offer.has_it = True
             offer.faults.append(str(error))
             if isinstance(error, RetriableError) and self.place.received_bytes == before:
-                self._down = str(error)
+                self._note_down(str(error))
+
+    def _note_down(self, why: str) -> None:
+        self._down, self._down_until = why, time.monotonic() + DOWN_S
 
 
 def open_donors(texts: Sequence[str], http: Http) -> list[Donor]:

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from tenuto.archive import ArchiveLock, Layout, Settings
 from tenuto.archive.durable import remove_leftovers
-from tenuto.model.errors import IntegrityError, SkipRecordError, SourceError, TenutoError, UsageError
+from tenuto.model.errors import IntegrityError, SettingsError, SkipRecordError, SourceError, TenutoError, UsageError
 from tenuto.model.progress import Progress
 from tenuto.model.units import format_bytes, format_duration
-from tenuto.publication.documents import INDEX_NAME, Index
+from tenuto.publication.documents import INDEX_NAME, Index, IndexCrate
 from tenuto.publication.giving import remove_stale
 from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
 from tenuto.publication.lookup import Signed, read_signed
@@ -26,7 +26,7 @@ from tenuto.publication.places import FolderPlace, WebPlace, open_place
 from tenuto.swarm import holding, webroot
 from tenuto.swarm.choice import Choice, check_choice, choose
 from tenuto.swarm.copies import Donor
-from tenuto.swarm.fetching import Mirror, Mirrored, fetch_all
+from tenuto.swarm.fetching import NO_ROOM, Mirror, Mirrored, fetch_all
 from tenuto.swarm.founding import Wish, changed, check, find_mirror, made, write
 from tenuto.swarm.seeding import Seeder, described, read_own_signed, watch
 from tenuto.swarm.session import Session
@@ -36,6 +36,10 @@ DEFAULT_PORT = 6881
 
 _PUBLISHING_S = (1.0, 4.0)
 """The pauses before the index is read again where the small files are not those that it promises."""
+
+
+_ENDS_AT_START = (UsageError, SettingsError, IntegrityError)
+"""What ends a run that was just begun: words, settings, and an index that is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,20 @@ class Job:
 
 
 def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -> None:
-    """Follow a publication once; where the job is seeding too, again and again, giving out meanwhile, until told to stop.
+    """Follow a publication; where the job is seeding too, again and again, giving out meanwhile, until told to stop.
 
-    Raises UsageError, IntegrityError, SourceError, OSError where the first round cannot be done; later ones are tried again.
+    Raises UsageError, SettingsError, and IntegrityError where the place's index is not to be believed. Raises SourceError, OSError
+    where a round cannot be done; one that is seeding raises these in the first round of a new mirror alone, and tries again later.
     """
     existing = find_mirror(job.into)
     layout = existing[0] if existing else Layout(job.into.expanduser().absolute())
     settings = existing[1] if existing else None
-    of = job.wish.of or (settings.mirror.of if settings and settings.mirror else None)
+    followed = settings.mirror.of if settings and settings.mirror else None
+    of = job.wish.of or followed
     if of is None:
         raise UsageError("INDEX is missing: the address or folder of the publication that is to be mirrored")
     with ExitStack() as closing:
-        place = _place(of, is_new=job.wish.of is not None)
-        if isinstance(place, WebPlace):
-            closing.callback(place.close)
+        place, watched = (_opened(closing, of, is_new=job.wish.of is not None) for _ in range(2))
         signed = None
         if settings is None:
             check(job.wish)
@@ -79,6 +83,9 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
                 f"--key {job.key} is not the key that this mirror pins, {settings.keys.signing_public}; a mirror of "
                 "another key is made in another folder"
             )
+        elif followed is not None and _is_elsewhere(place, followed):
+            signed = read_signed(place, settings.keys.signing_public, _highest(layout, settings))
+            _is_shown(layout, settings, signed)  # nothing is written before it is known to be the same archive's
         settings = _wished(layout, settings, signed, job.wish)
         layout.root.mkdir(parents=True, exist_ok=True)
         closing.enter_context(ArchiveLock(layout.seeding_lock, "mirror"))
@@ -90,21 +97,81 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
         swarm = swarm.model_copy(update={"peers": (*swarm.peers, _host_of(place))})
         session = closing.enter_context(Session(swarm, progress.say))
         seeder = Seeder(layout, settings, session, progress.say) if job.is_seeding else None
-        work = Mirror(layout, settings, Donor(place), session, seeder, progress, job.patience_s, job.every_s)
-        done = _round(work, signed)
+        work = Mirror(layout, settings, Donor(place), watched, session, seeder, progress, job.patience_s, job.every_s)
+        if seeder is None:
+            _follow_to_the_end(work, signed, on_round, is_told=job.key is not None)
+        else:
+            if existing is not None:
+                _give_out(work, seeder)
+            _follow_for_ever(work, seeder, signed, on_round, is_new=existing is None, is_told=job.key is not None)
+
+
+def _follow_to_the_end(
+    work: Mirror, signed: Signed | None, on_round: Callable[[Mirrored], None], *, is_told: bool
+) -> None:
+    """A round, and another one as long as each ends with a newer index than the one before."""
+    highest = -1
+    while True:
+        before = work.received_bytes if highest >= 0 else 0
+        done = _round(work, *_asked(work, signed, is_told=is_told))
+        done.place_bytes = work.received_bytes - before
         on_round(done)
-        while seeder is not None:
-            progress.say(f"{described(seeder, settings)}, on port {session.port}; Ctrl-C ends it")
-            next_at = time.monotonic() + (0.0 if done.is_overtaken else job.every_s)
-            watch(session, seeder, settings, progress.say, lambda at=next_at: time.monotonic() >= at)  # type: ignore[misc]
-            try:
-                done = _round(work, None)
-                on_round(done)
-            except (TenutoError, OSError) as error:
-                done.is_overtaken = False
-                progress.say(
-                    f"{error}; what is here is given out, and it is tried again in {format_duration(job.every_s)}"
-                )
+        if not done.is_overtaken or done.index.sequence <= highest:
+            return
+        highest, signed = done.index.sequence, None
+
+
+def _follow_for_ever(
+    work: Mirror, seeder: Seeder, signed: Signed | None, on_round: Callable[[Mirrored], None], *, is_new: bool, is_told: bool
+) -> None:  # fmt: skip
+    """Round after round, and between them what is here is given out; a round that cannot be done is tried again later."""
+    say, is_first = work.progress.say, True
+    while True:
+        pause_s, before = work.every_s, 0 if is_first else work.received_bytes
+        ends: tuple[type[Exception], ...] = _ENDS_AT_START if is_first else ()
+        try:
+            asked = _asked(work, signed, is_told=is_told)
+            if is_first:
+                ends = (TenutoError, OSError) if is_new else (UsageError, SettingsError)
+            done = _round(work, *asked)
+            done.place_bytes = work.received_bytes - before
+            on_round(done)
+            pause_s = 0.0 if done.is_overtaken else work.every_s
+        except (TenutoError, OSError) as error:
+            if isinstance(error, ends):
+                raise
+            say(f"{error}; what is here is given out, and it is tried again in {format_duration(work.every_s)}")
+        signed, is_first = None, False
+        say(f"{described(seeder, work.settings)}, on port {work.session.port}; Ctrl-C ends it")
+        next_at = time.monotonic() + pause_s
+        watch(work.session, seeder, work.settings, say, lambda at=next_at: time.monotonic() >= at)  # type: ignore[misc]
+
+
+def _give_out(work: Mirror, seeder: Seeder) -> None:
+    """What is held is given out before the place is asked for anything: it may be away, or slow."""
+    try:
+        seeder.refresh(is_forced=True)
+        work.progress.say(f"{described(seeder, work.settings)}, while {work.place.name} is asked for its index")
+    except (TenutoError, OSError) as error:
+        work.progress.say(f"nothing can be given out yet: {error}")
+
+
+def _opened(closing: ExitStack, of: str, *, is_new: bool) -> FolderPlace | WebPlace:
+    place = _place(of, is_new=is_new)
+    if isinstance(place, WebPlace):
+        closing.callback(place.close)
+    return place
+
+
+def _is_elsewhere(place: FolderPlace | WebPlace, followed: str) -> bool:
+    """Whether a place is another one than the one that is followed, however each was typed."""
+    try:
+        before = _place(followed, is_new=False)
+    except UsageError:  # there is another thing by now where it was
+        return True
+    if isinstance(before, WebPlace):
+        before.close()
+    return place.name != before.name
 
 
 def _place(of: str, *, is_new: bool) -> FolderPlace | WebPlace:
@@ -119,29 +186,36 @@ def _wished(layout: Layout, settings: Settings | None, signed: Signed | None, wi
 
     Raises UsageError where the publication has nothing of it.
     """
-    index: Index | None
-    if signed is not None:
-        index, settings = signed.index, made(signed.index, wish)
+    index = signed.index if signed is not None else None
+    if settings is None:
+        assert index is not None
+        settings = made(index, wish)
     else:
-        assert settings is not None
-        index, settings = _shown(layout, settings), changed(settings, wish)
+        index, settings = index or _shown(layout, settings), changed(settings, wish)
     if index is not None and settings.mirror is not None and (wish.bands or wish.licences):
         check_choice(index, settings.mirror)
     return settings
 
 
-def _round(work: Mirror, signed: Signed | None) -> Mirrored:
+def _asked(work: Mirror, signed: Signed | None, *, is_told: bool) -> tuple[Signed | None, str]:
+    """The place's index, or None and why it cannot be had: then the one that is here is gone by.
+
+    Raises SourceError where none is here, or what makes the place's index one that is not to be believed.
+    """
+    try:
+        return _noted(work, signed, is_told=is_told), ""
+    except SourceError as error:
+        if not (work.layout.publication / INDEX_NAME).is_file():
+            raise
+        work.progress.say(f"{error}; going on with the index that is here")
+        return None, str(error)
+
+
+def _round(work: Mirror, signed: Signed | None, fault: str) -> Mirrored:
     """Follow once, with the archive's lock: others may check and repair between rounds."""
     with ArchiveLock(work.layout.lock, "mirror"):
-        before = work.place.received_bytes
-        try:
-            signed = _noted(work, signed)
-        except SourceError as error:
-            if not (work.layout.publication / INDEX_NAME).is_file():
-                raise
-            work.progress.say(f"{error}; going on with the index that is here")
         done = _followed(work, signed)
-        done.place_bytes = work.place.received_bytes - before
+        done.place_fault = fault
         return done
 
 
@@ -158,19 +232,38 @@ def _followed(work: Mirror, signed: Signed | None) -> Mirrored:
     return follow(work, signed)
 
 
-def _noted(work: Mirror, signed: Signed | None) -> Signed:
-    """The signed index of the place, its number noted: none below the highest one ever seen is taken.
+def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False) -> Signed:
+    """The signed index of the place, its number noted: none below the highest one ever seen is taken. `is_told` is whether the
+    operator has named the key.
 
-    Raises OtherKeyError at another key than the pinned one, IntegrityError at an older index.
+    Raises OtherKeyError at another key than the pinned one, IntegrityError at an older index, or at another one of its number.
     """
-    notes, pinned = KnownPlaces(work.layout.known), work.settings.keys.signing_public
-    shown = _shown(work.layout, work.settings)
-    highest = max(notes.highest(pinned), shown.sequence if shown else 0)
-    signed = signed or read_signed(work.place, pinned, highest)
+    signed = signed or read_signed(work.place, work.settings.keys.signing_public, _highest(work.layout, work.settings))
     index = signed.index
+    _is_shown(work.layout, work.settings, signed)
     seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
-    notes.note(work.place.name, seen)
+    KnownPlaces(work.layout.known).note(work.place.name, seen)
+    _tell_machine(work, seen, is_told=is_told)
     return signed
+
+
+def _tell_machine(work: Mirror, seen: Known, *, is_told: bool) -> None:
+    """Let this machine's user know the place by this key too, as `get` does; a key that is known stays, unless one was named."""
+    if isinstance(work.place, FolderPlace) and own_key(work.place.root) is not None:
+        return
+    notes = KnownPlaces(default_known_file(dict(os.environ)))
+    try:
+        before = notes.get(work.place.name)
+        if before is None or is_told or before.signing_public == seen.signing_public:
+            notes.note(work.place.name, seen)
+    except (TenutoError, OSError) as error:  # the mirror has its own notes
+        work.progress.say(f"this machine's own notes of {work.place.name} cannot be kept: {error}")
+
+
+def _highest(layout: Layout, settings: Settings) -> int:
+    """The highest number of an index that this mirror has seen."""
+    shown = _shown(layout, settings)
+    return max(KnownPlaces(layout.known).highest(settings.keys.signing_public), shown.sequence if shown else 0)
 
 
 def _known_key(place: FolderPlace | WebPlace, places: KnownPlaces) -> str | None:
@@ -197,7 +290,7 @@ def _host_of(place: FolderPlace | WebPlace) -> str:
 
 def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
     """Bring the mirror to this index, and its crates with it; None: the place is away, go on with the index that is here."""
-    layout, before = mirror.layout, mirror.place.received_bytes
+    layout = mirror.layout
     index = signed.index if signed else read_own_signed(layout, mirror.settings)
     done = Mirrored(index, signed is not None and not _is_shown(layout, mirror.settings, signed))
     for folder in (layout.publication, layout.crates, layout.incoming):
@@ -216,7 +309,7 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
     done.left_out = choice.left_out
     for crate in index.crates:  # what was withdrawn goes at once, before anything is fetched, wanted or not
         if crate.redacted and (layout.incoming / f"{crate.crate}.zip").exists():
-            holding.begin(layout, crate)
+            _begin_withdrawn(layout, crate, done)
     if mirror.seeder is not None:
         mirror.seeder.refresh(is_forced=True)  # what is here is given out while the rest comes, which may take days
     _make_room(mirror, choice, done)
@@ -226,12 +319,22 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
     else:
         fetch_all(mirror, choice.crates, done)
     done.held = [crate for crate in index.crates if holding.is_held(layout, crate)]
+    done.over_space_bytes = max(0, sum(crate.bytes for crate in done.held) - mirror.settings.mirror.space)
     holding.link_all(layout, done.held)
     done.moved = [name for name in aside if name in done.fetched]
     if mirror.seeder is not None:
         mirror.seeder.refresh(is_forced=True)
-    done.place_bytes = mirror.place.received_bytes - before
     return done
+
+
+def _begin_withdrawn(layout: Layout, crate: IndexCrate, done: Mirrored) -> None:
+    """Write the zeros of what was withdrawn; a file that cannot be written is one crate's fault."""
+    try:
+        holding.begin(layout, crate)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        done.left[crate.crate] = f"what was withdrawn of it cannot be removed from {layout.incoming}: {error}"
 
 
 def _is_behind(mirror: Mirror, index: Index) -> bool:

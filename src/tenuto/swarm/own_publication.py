@@ -11,6 +11,7 @@ from tenuto.model.errors import IntegrityError, SourceError, TenutoError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, verify_index
+from tenuto.publication.known import KnownPlaces
 from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.swarm.copies import Donor, inode_of
 from tenuto.swarm.repaired import Repaired
@@ -28,6 +29,16 @@ def read_own_index(layout: Layout, settings: Settings) -> tuple[Index | None, li
         run = "tenuto mirror" if settings.mirror else "tenuto publish"
         said = f"{INDEX_NAME} cannot be used: {error.strerror if isinstance(error, OSError) else error}; run: {run}"
         return None, [Finding(code="index-damaged", subject=INDEX_NAME, message=said)]
+
+
+def is_behind(layout: Layout, settings: Settings, index: Index) -> bool:
+    """Whether a mirror has seen a newer index than this one: what that took back is not known here, so nothing may come by this.
+
+    So it is where a round died in the middle. Raises SettingsError where what was seen cannot be read.
+    """
+    if settings.mirror is None:
+        return False
+    return index.sequence < KnownPlaces(layout.known).highest(settings.keys.signing_public)
 
 
 def differing(layout: Layout, index: Index) -> list[str]:
@@ -95,6 +106,12 @@ def link_public(path: Path, public: Path) -> bool:
     beside.replace(public)
     sync_folder(public.parent)
     return True
+
+
+def overtaken(layout: Layout, index: Index) -> list[Finding]:
+    """Small files of a mirror that is behind, and that differ: its next round is what mends them."""
+    said = "it is not what the index promises; a newer index was seen; run: tenuto mirror"
+    return [_differs(address, said) for address in differing(layout, index)]
 
 
 def _publication_of(donor: Donor) -> FolderPlace | WebPlace:

@@ -28,7 +28,15 @@ from tenuto.publication.places import FolderPlace
 from tenuto.publication.places.web import TIMEOUT_S
 from tenuto.sources.http import Http, user_agent
 from tenuto.swarm.copies import Donor, Inode, inode_of, open_donors
-from tenuto.swarm.own_publication import link_public, mend_small_files, read_own_index, unlinked, unpublished
+from tenuto.swarm.own_publication import (
+    is_behind,
+    link_public,
+    mend_small_files,
+    overtaken,
+    read_own_index,
+    unlinked,
+    unpublished,
+)
 from tenuto.swarm.peers import SWARM, fetch_from_peers, has_somebody
 from tenuto.swarm.repaired import Mending, Repaired
 from tenuto.swarm.session import Session
@@ -42,6 +50,9 @@ _PATIENCE_BEFORE_S = 15.0
 
 _ROOM_BYTES = 2**20
 """Left free beside a crate that is brought back: its torrent, the folder."""
+
+
+_BEHIND = "a newer index was seen than the one that is here, which may have taken things back; run: tenuto mirror first"
 
 
 def repair(
@@ -73,12 +84,22 @@ class _Repair:
         closing.callback(self._http.close)
         self._donors = open_donors([*places, *self._followed()], self._http)
         self._index, self._fault = read_own_index(layout, settings)
-        self._torrents = Torrents(layout, self._index, self._donors, progress, is_mirror=settings.mirror is not None)
+        self._is_behind = self._index is not None and is_behind(layout, settings, self._index)
+        self._torrents = Torrents(
+            layout,
+            self._index,
+            self._donors,
+            progress,
+            is_mirror=settings.mirror is not None,
+            is_behind=self._is_behind,
+        )
 
     def run(self, names: Sequence[str]) -> Repaired:
         """Mend it all."""
         done, there = Repaired(), {path.stem: path for path in crate_files(self._layout)}
         missing = self._missing(names, set(there))
+        if self._is_behind:
+            self._progress.say(f"{_BEHIND}; only damage in crates that are here is mended")
         wanted = [path for crate, path in there.items() if not names or crate in names]
         if not names:
             self._mend_small_files(done)
@@ -94,7 +115,9 @@ class _Repair:
         return done
 
     def _mend_small_files(self, done: Repaired) -> None:
-        if self._settings.mirror is not None and self._index is not None:
+        if self._index is not None and self._is_behind:
+            done.findings += overtaken(self._layout, self._index)
+        elif self._settings.mirror is not None and self._index is not None:
             mend_small_files(self._layout, self._index, self._donors, self._progress, done)
 
     def _followed(self) -> list[str]:
@@ -175,10 +198,14 @@ class _Repair:
         frugal = [donor for donor in donors if donor.is_frugal(metainfo.name)]
         wasteful = [donor for donor in donors if donor not in frugal]
         left = self._ask_places(about, path, metainfo, damaged, frugal, faults)
-        if left and not is_given_out:
+        if left and self._is_behind:
+            faults.append(f"the swarm is not asked: {_BEHIND}")
+        elif left and not is_given_out:
             faults.append("the swarm is not asked for what the signed index does not name")
         elif left:
-            faults.append(self._ask_peers(about, path.parent, metainfo, left, is_last=not wasteful))
+            faults.append(
+                self._ask_peers(about, path.parent, metainfo, left, is_last=all(donor.is_down for donor in wasteful))
+            )
             left = damaged_in(path, metainfo, self._progress) if wasteful else []
         if left and wasteful:
             self._ask_places(about, path, metainfo, left, wasteful, faults)
@@ -243,6 +270,8 @@ class _Repair:
             raise IntegrityError(
                 f"{path} is no file, so nothing was written there; move it away and run the same again"
             )
+        if self._is_behind:
+            raise IntegrityError(f"it is not brought back: {_BEHIND}")
         if self._torrents.entry(entry.crate) is None:
             raise IntegrityError(
                 "it was withdrawn from since the index was signed, so it is not brought back by it; run: tenuto publish"

@@ -1,20 +1,23 @@
 """Giving out the crates that the signed index names, and no other: what leaves the index leaves the swarm.
 
 The third gate is asked here too (design, law 5): an archive of one's own judges each crate by today's statements, not only when it
-is published; a mirror has nothing but its archive's index.
+is published; a mirror has nothing but its archive's index. Where index or gate cannot be asked for longer than a moment, nothing is
+given out: what was taken back meanwhile is not known.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.layout import read_pointer
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import IntegrityError, TenutoError, UsageError
 from tenuto.model.units import counted, format_bytes
 from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, verify_index
+from tenuto.swarm.own_publication import is_behind
 from tenuto.swarm.session import Session
 
 LOOK_EVERY_S = 1.0
@@ -25,9 +28,23 @@ _ASK_AGAIN_S = 3600.0
 
 _SAY_EVERY_S = 60.0
 _STEP_S = 0.5
-_UNREADABLE_S = 10.0
+_TRY_AGAIN_S = 4.0
+"""What could not be read is tried again so soon."""
+
+_INDEX_GRACE_S = 10.0
+"""So long an index may be unreadable, or not its signature's, before nothing is given out any more."""
+
+_GATE_GRACE_S = 60.0
+"""So long nobody may be able to tell what may be given out today, before nothing is: a catalogue is being built anew, say."""
+
+_Torrent = tuple[tuple[int, ...], Metainfo, str]
+"""What a torrent's file was when it was read, what it said, and its info-hash (v2)."""
 
 Say = Callable[[str], None]
+
+
+class NothingPublishedError(UsageError):
+    """There is no signed index here, or no more."""
 
 
 class Seeder:
@@ -44,23 +61,39 @@ class Seeder:
         self._names = names
         self._stamp: tuple[int, ...] | None = None
         self._asked_at = 0.0
+        self._has_begun = False
+        self._failing: dict[str, float] = {}
+        self._torrents: dict[str, _Torrent] = {}
+        self._has_said_behind = False
 
     def refresh(self, *, is_forced: bool = False) -> bool:
-        """Follow the publication where it has changed since; returns whether it was looked at."""
+        """Follow the publication where it has changed since; returns whether it was looked at.
+
+        Raises what hinders it. A crate that was given out still is then, for a moment: none where the index is gone.
+        """
         stamp, now = _stamp(self._layout), time.monotonic()
         if not is_forced and stamp == self._stamp and now - self._asked_at < _ASK_AGAIN_S:
             return False
-        here = self._here(is_first=self._stamp is None)
+        self._stamp = None  # what fails is looked at again, also where all is as it was before
+        with self._failing_after("index", _INDEX_GRACE_S):
+            index = read_own_signed(self._layout, self._settings)
+            is_older = is_behind(self._layout, self._settings, index)
+        here = self._here(index)
         for crate in [name for name, torrent in self.given_out.items() if here.get(name) != torrent]:
             self.drop(crate)  # at once, whatever else cannot be read
-        refused = _refused(self._layout, self._settings)
+        with self._failing_after("gate", _GATE_GRACE_S):
+            refused = _refused(self._layout, self._settings)
         for crate, torrent in here.items():
             if crate in refused:
                 self.drop(crate)
                 self._say(f"{crate} is not given out: {refused[crate]}; run: tenuto publish")
-            elif crate not in self.given_out:
-                self._session.seed(torrent, self._layout.crates)
-                self.given_out[crate] = torrent
+            elif crate not in self.given_out and not is_older:
+                self.add(crate, torrent)
+        if is_older and not self._has_said_behind:
+            self._say(
+                "a newer index was seen than the one that is here: no further crate is given out by it; run: tenuto mirror"
+            )
+        self._has_said_behind, self._has_begun = is_older, True
         self._stamp, self._asked_at = stamp, now
         return True
 
@@ -74,26 +107,40 @@ class Seeder:
         if self.given_out.pop(crate, None) is not None:
             self._session.remove(f"{crate}.zip")
 
-    def _here(self, *, is_first: bool) -> dict[str, Metainfo]:
+    @contextmanager
+    def _failing_after(self, what: str, grace_s: float) -> Iterator[None]:
+        """Give out nothing any more where this has failed for so long, or where nothing is published."""
+        try:
+            yield
+        except Exception as error:
+            now = time.monotonic()
+            since = self._failing.setdefault(what, now)
+            if self.given_out and (isinstance(error, NothingPublishedError) or now - since >= grace_s):
+                for crate in list(self.given_out):
+                    self.drop(crate)
+                self._say(f"nothing is given out any more: {error}")
+            raise
+        self._failing.pop(what, None)
+
+    def _here(self, index: Index) -> dict[str, Metainfo]:
         """The crates that the index names and that lie here as it has them."""
-        index = read_own_signed(self._layout, self._settings)
         unknown = sorted(set(self._names) - {crate.crate for crate in index.crates})
-        if unknown and is_first:  # later they are those that were taken back
+        if unknown and not self._has_begun:  # later they are those that were taken back
             raise UsageError(
                 f"the publication names no crate {', '.join(unknown)}; run: tenuto status, or tenuto publish"
             )
-        found = {}
+        before, self._torrents = self._torrents, {}
         for crate in index.crates:
             if self._names and crate.crate not in self._names:
                 continue
             path = self._layout.crates / f"{crate.crate}.zip"
             try:
-                torrent = read_metainfo(torrent_beside(path).read_bytes(), torrent_beside(path).name)
-                if torrent.infohash_v2 == crate.infohash_v2 and path.stat().st_size == crate.bytes:
-                    found[crate.crate] = torrent
+                found = _read_torrent(torrent_beside(path), before.get(crate.crate))
+                if found[2] == crate.infohash_v2 and path.stat().st_size == crate.bytes:
+                    self._torrents[crate.crate] = found
             except (OSError, IntegrityError):
                 continue  # not here, or not as the index has it: `check` says what is wrong
-        return found
+        return {name: found[1] for name, found in self._torrents.items()}
 
 
 def read_own_signed(layout: Layout, settings: Settings) -> Index:
@@ -108,7 +155,9 @@ def read_own_signed(layout: Layout, settings: Settings) -> Index:
             return parse_index(content)
         except FileNotFoundError:
             run = "tenuto mirror" if settings.mirror else "tenuto publish"
-            raise UsageError(f"{layout.publication} holds no signed index: nothing is published; run: {run}") from None
+            raise NothingPublishedError(
+                f"{layout.publication} holds no signed index: nothing is published; run: {run}"
+            ) from None
         except IntegrityError:
             if last:
                 raise
@@ -129,19 +178,24 @@ def seed(
 
 def watch(session: Session, seeder: Seeder, settings: Settings, say: Say, until: Callable[[], bool]) -> None:
     """Serve until `until` says so; a publication that changes is followed, one that is unreadable for a moment is waited for."""
-    looked_at, said_at, said = 0.0, time.monotonic(), session.traffic
+    looked_at, said_at, said, fault = 0.0, time.monotonic(), session.traffic, ""
     while not until():
         session.step(_STEP_S)
         now = time.monotonic()
         if now - looked_at >= LOOK_EVERY_S:
             looked_at = now
             try:
-                before = set(seeder.given_out.items())
-                if seeder.refresh() and set(seeder.given_out.items()) != before:
-                    say(f"the publication has changed: {described(seeder, settings)}")
+                before = dict(seeder.given_out)
+                if seeder.refresh():
+                    fault = ""
+                    if seeder.given_out != before:
+                        say(f"the publication has changed: {described(seeder, settings)}")
             except (TenutoError, OSError) as error:
-                say(f"the publication cannot be read now ({error}); what was given out before still is")
-                looked_at = now + _UNREADABLE_S
+                if seeder.given_out and str(error) != fault:
+                    say(
+                        f"what may be given out cannot be told now ({error}); what was given out before still is, for a moment"
+                    )
+                fault, looked_at = str(error), now + _TRY_AGAIN_S
         if now - said_at >= _SAY_EVERY_S:
             traffic = session.traffic
             if traffic != said:
@@ -157,7 +211,7 @@ def described(seeder: Seeder, settings: Settings) -> str:
 
 def _refused(layout: Layout, settings: Settings) -> dict[str, str]:
     """Crates of an archive of one's own that may not be given out today, and why."""
-    if settings.mirror is not None or read_pointer(layout.catalogue / "current") is None:
+    if settings.mirror is not None:
         return {}
     from tenuto.catalogue import open_current  # noqa: PLC0415 -- a mirror needs none of these, and they are heavy
     from tenuto.crates.holdings import survey  # noqa: PLC0415
@@ -168,6 +222,16 @@ def _refused(layout: Layout, settings: Settings) -> dict[str, str]:
     looked, taken = survey(layout, settings), load_taken_back(layout)
     found = refused_now(layout, settings, open_current(layout), taken, looked, today)
     return {crate: tracks[0].reason for crate, tracks in found.items()}
+
+
+def _read_torrent(path: Path, known: _Torrent | None) -> _Torrent:
+    """A torrent; read anew only where its file is not the one that it was. Raises IntegrityError, OSError."""
+    about = path.stat()
+    stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
+    if known is not None and known[0] == stamp:
+        return known
+    torrent = read_metainfo(path.read_bytes(), path.name)
+    return stamp, torrent, torrent.infohash_v2
 
 
 def _stamp(layout: Layout) -> tuple[int, ...]:

@@ -20,7 +20,10 @@ def mirror_status(layout: Layout, settings: Settings) -> dict[str, Any]:
         said = ""
     crates = index.crates if index else ()
     held = [crate for crate in crates if holding.is_held(layout, crate)]
-    coming = sorted(path.stem for path in layout.incoming.glob("*.zip"))
+    beside = sorted(path.stem for path in layout.incoming.glob("*.zip"))
+    named = {crate.crate for crate in crates}
+    resting = [name for name in beside if index is not None and name not in named]
+    coming = [name for name in beside if name not in resting]
     return {
         "archive": settings.archive.name, "mirror_of": wish.of, "signing_public": settings.keys.signing_public,
         "space": wish.space, "bands": list(wish.bands), "licences": list(wish.licences),
@@ -28,6 +31,6 @@ def mirror_status(layout: Layout, settings: Settings) -> dict[str, Any]:
         "edition": index.edition if index else None, "tracks": index.tracks if index else 0,
         "crates": len(held), "crates_published": len(crates), "bytes": sum(crate.bytes for crate in held),
         "bytes_published": sum(crate.bytes for crate in crates), "recordings": sum(crate.recordings for crate in held),
-        "incoming": coming, "fault": said,
+        "incoming": coming, "resting": resting, "fault": said,
         "next": "tenuto mirror, to go on" if coming or said else "tenuto mirror --seed, to follow and give out",
     }  # fmt: skip

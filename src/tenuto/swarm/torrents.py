@@ -1,7 +1,8 @@
 """Which torrent vouches for a crate, and bringing it back where it is missing or wrong.
 
 A crate in the signed index is held to that; a dark one, or one that the index does not name as it is, to the torrent beside it,
-or to one that its own leaves lead to. What was withdrawn since the index was signed does not come back by it.
+or to one that its own leaves lead to. What was withdrawn since the index was signed does not come back by it; in a mirror that has
+seen a newer index than the one it shows that may be anything.
 """
 
 import json
@@ -26,19 +27,26 @@ _NONE = "its torrent is missing or another crate's, and none was found that can 
 
 
 class Torrents:
-    """The torrents of an archive's crates; `log` is where withdrawals stand (None in a mirror: its index says all)."""
+    """The torrents of an archive's crates. What was withdrawn since is in the log of an archive of one's own; a mirror's index
+    says all, unless the mirror is behind: then the index vouches for nothing.
+    """
 
     def __init__(
-        self, layout: Layout, index: Index | None, donors: Sequence[Donor], progress: Progress, *, is_mirror: bool
-    ) -> None:
+        self, layout: Layout, index: Index | None, donors: Sequence[Donor], progress: Progress, *, is_mirror: bool,
+        is_behind: bool = False,
+    ) -> None:  # fmt: skip
         self._layout = layout
         self._donors = donors
         self._progress = progress
         self._entries = {crate.crate: crate for crate in index.crates} if index else {}
-        self._withdrawn_since = set() if is_mirror or index is None else _withdrawn_since(layout.withdrawals, index)
+        self._withdrawn_since: set[str] | None = set()
+        if is_behind:
+            self._withdrawn_since = None
+        elif index is not None and not is_mirror:
+            self._withdrawn_since = _withdrawn_since(layout.withdrawals, index)
 
     def entry(self, crate: str) -> IndexCrate | None:
-        """What the signed index says of a crate; None where a withdrawal has gone over it since."""
+        """What the signed index says of a crate; None where a withdrawal has gone over it since, or may have."""
         is_stale = self._withdrawn_since is None or crate in self._withdrawn_since
         return None if is_stale else self._entries.get(crate)
 

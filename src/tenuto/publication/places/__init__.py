@@ -18,7 +18,10 @@ def open_place(text: str, pause: Callable[[float], None] = time.sleep) -> Folder
         return WebPlace(text, pause=pause)
     folder = Path(text.removesuffix("/index.json")).expanduser() if Path(text).is_file() else Path(text).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"{text} is no folder; a publication is the folder that holds index.json, or its http address")
+        raise UsageError(
+            f"{text} is no folder; a publication is the folder that holds index.json, or its http address: with https:// "
+            "before it, if it is an address"
+        )
     if not (folder / "index.json").exists() and (folder / "publication" / "index.json").exists():
         raise UsageError(f"{text} is an archive, its publication lies within; say --from {folder / 'publication'}")
     return FolderPlace(folder)
