@@ -1,4 +1,4 @@
-"""Programs that run beside the demo: a web server and `tenuto seed`. They end with us, kill -9 included."""
+"""A program that runs beside the demo: a web server. It ends with us, kill -9 included."""
 
 import subprocess
 import sys
@@ -73,9 +73,3 @@ def web_server(root: Path, port: int, log: Path) -> Background:
             return False
 
     return Background(Path(http.server.__file__), words, root, log, is_up)
-
-
-def seed(archive: str, port: int, cwd: Path, log: Path) -> Background:
-    """`tenuto seed`, for this machine alone."""
-    words = ["seed", "--archive", archive, "--listen", f"127.0.0.1:{port}", "--reach", "peers"]
-    return Background(Path(sys.executable).with_name("tenuto"), words, cwd, log, lambda said: "on port" in said)

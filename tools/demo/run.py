@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from demo import chorales, debian_music, music_folder  # noqa: E402 -- found through the path above
-from demo.background import seed, web_server  # noqa: E402
+from demo.background import web_server  # noqa: E402
 from demo.permission import permission  # noqa: E402
 from demo.running import DemoError  # noqa: E402
 from demo.service import Service, ensure_environment, export_listens, free_port, listen  # noqa: E402
@@ -75,6 +76,10 @@ class Shell:
         """One command."""
         print(f"\n$ tenuto {' '.join(words)}", flush=True)
         self._end(words, self._tenuto.start(words, env or {}), may_end_with)
+
+    def beside(self, words: list[str], log: Path) -> AbstractContextManager[None]:
+        """One that gives out, until the block ends."""
+        return self._tenuto.beside(words, log, lambda said: "on port" in said)
 
     def run_at_once(self, *commands: list[str]) -> None:
         """Several, shown one after the other."""
@@ -154,7 +159,7 @@ def _mirror(shell: Shell) -> dict[str, int]:
     here = ["--archive", "demo/mirror"]
     with (
         web_server(DEMO / "archive" / "publication", web, logs / "web.log"),
-        seed("demo/archive", swarm, ROOT, logs / "seed.log"),
+        shell.beside(["seed", *at, "--listen", f"127.0.0.1:{swarm}", "--reach", "peers"], logs / "seed.log"),
     ):
         say(f"the publication is on http://127.0.0.1:{web}, its crates are given out by tenuto seed on port {swarm}")
         shell.run([mirror[0], f"http://127.0.0.1:{web}", *mirror[1:], "--space", "1GB"], env=_listener())

@@ -87,9 +87,10 @@ class Service:
         """Set up user and folder, and scan. The password goes to a prompt, so that no process list shows it."""
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         (self.folder / "supysonic.conf").write_text(CONFIG, encoding="utf-8")
-        is_known = USER in self._cli("user", "list").split()
+        is_new = not self.database.exists()
+        is_known = not is_new and USER in self._cli("user", "list").split()
         self._cli("user", "changepass" if is_known else "add", USER, typed=f"{self.password}\n" * 2)
-        if str(self.music) not in self._cli("folder", "list"):
+        if is_new or str(self.music) not in self._cli("folder", "list"):
             self._cli("folder", "add", FOLDER_NAME, str(self.music))
         scan = self._cli("folder", "scan", "--foreground").splitlines()
         self._say("; ".join(line for line in scan if line.startswith(("Added", "Deleted", "Errors", "- "))))

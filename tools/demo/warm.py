@@ -9,11 +9,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from demo.background import POLL_S, START_TIMEOUT_S
+from demo.running import DemoError
 
 FORKS = Path(__file__).parent / "forks.py"
 
@@ -44,9 +48,30 @@ class Warm:
             pass  # closes its stdin, and waits
         self._answers.close()
 
-    def start(self, words: Sequence[str], env: Mapping[str, str], out: Path | None = None) -> int:
-        """Begin a command; its results go to our stdout, or to the file `out`. Returns its process id."""
-        return self._ask({"words": list(words), "env": dict(env), "out": str(out) if out else None})
+    def start(
+        self, words: Sequence[str], env: Mapping[str, str], out: Path | None = None, *, is_all: bool = False
+    ) -> int:
+        """Begin a command; its results (all that it says, where `is_all`) go to our stdout, or to the file `out`.
+
+        Returns its process id.
+        """
+        return self._ask({"words": list(words), "env": dict(env), "out": str(out) if out else None, "is_all": is_all})
+
+    @contextmanager
+    def beside(self, words: Sequence[str], log: Path, is_up: Callable[[str], bool]) -> Iterator[None]:
+        """A command that runs until the block ends, once its log says that it is up."""
+        process = self.start(words, {}, log, is_all=True)
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not is_up(said := log.read_text(errors="replace") if log.exists() else ""):
+                if time.monotonic() > deadline or said.startswith("tenuto:"):
+                    raise DemoError(f"tenuto {words[0]} did not start; it said: {said.strip()[-300:] or 'nothing'}")
+                time.sleep(POLL_S)
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+            self.finish(process)
 
     def finish(self, process: int) -> int:
         """Wait for a command; its exit code. Where we are stopped meanwhile, so is the command."""
