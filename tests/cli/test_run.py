@@ -24,6 +24,8 @@ from tenuto.archive import ArchiveLock, Layout
 from tenuto.cli import run as module
 from tenuto.crates.holdings import crate_files
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 STAGES = ["harvest", "catalogue build", "plan", "keep", "publish", "check"]
 Run = Callable[..., tuple[str, str]]
 

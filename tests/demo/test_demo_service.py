@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from demo.audience import LISTENS
 from demo.environment import why_unusable
 from demo.running import DemoError
 from demo.service import Service, ensure_environment, export_listens, listen
@@ -38,11 +39,11 @@ def test_a_service_is_listened_to_exported_and_gone(tmp_path: Path, music: Path)
     with Service(VENV, tmp_path / "service", music, print) as service:
         with service.client() as client:
             songs = {song["id"]: song["path"] for song in client.songs()}
-        assert listen(service, 7) == 400
+        assert listen(service, 7) == LISTENS
         assert export_listens(service.database, tmp_path / "listens.csv") == 9
     with (tmp_path / "listens.csv").open() as file:
         counts = {songs[row["id"]]: int(row["listens"]) for row in csv.DictReader(file)}
-    assert sum(counts.values()) == 400
+    assert sum(counts.values()) == LISTENS
     assert counts["chorales/1.flac"] == 0
     with pytest.raises(ConnectionRefusedError), service.client() as client:
         client.ask("ping")

@@ -26,6 +26,7 @@ def _lasting(session: str) -> list[str]:
     return [line.strip() for line in session.splitlines() if line.strip()]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # some twenty commands
 def test_readme_session_prints_what_the_readme_says(tmp_path: Path) -> None:
     session = readme_session.written()

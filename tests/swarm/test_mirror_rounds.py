@@ -20,6 +20,8 @@ from tenuto.archive import load_settings
 from tenuto.cli import _run
 from tenuto.swarm.status import mirror_status
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 ALL = set(CRATES)
 
 

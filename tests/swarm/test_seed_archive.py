@@ -21,6 +21,8 @@ from tenuto.swarm import seeding as seeding_module
 from tenuto.swarm.seeding import Seeder, watch
 from tenuto.swarm.session import Session
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
