@@ -17,6 +17,8 @@ from tenuto.archive import ArchiveLock, Layout
 from tenuto.cli import _run
 from tenuto.doctor import clock, disk, speed
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 Run = Callable[..., tuple[int, str, str]]
 MACHINE = {
     "cores", "memory_bytes", "descriptors", "sha256_bytes_per_s", "disk_write_bytes_per_s", "disk_read_bytes_per_s",

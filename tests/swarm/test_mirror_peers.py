@@ -9,6 +9,8 @@ import pytest
 from mirror_maker import CRATES, MIB, Holder, World, a_world, seeding, without_crates
 from publication_maker import Asked, Handler, answer, serving
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 ALL = tuple(CRATES)
 
 

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mirror_maker import CRATES, Holder, Peer, a_world, tail_bytes, wait_until
 from publication_maker import answer, serving
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 ALL = tuple(CRATES)
 
 
