@@ -14,6 +14,8 @@ from tenuto.crates.holdings import crate_files
 from tenuto.crates.status import track_statuses
 from tenuto.selection.plan import load_newest
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 def broken(layout, name="0/0.flac"):
     """Halve a file; what it was."""

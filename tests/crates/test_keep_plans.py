@@ -9,6 +9,8 @@ from support import tenuto, tenuto_json
 from tenuto.crates.journal import DraftFolder
 from tenuto.crates.keep import Kept, fault_of
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 def stopped(layout):
     """Fetch all of it and seal nothing."""

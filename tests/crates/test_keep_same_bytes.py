@@ -3,8 +3,12 @@
 import os
 import shutil
 
+import pytest
+
 from keep_maker import bands, contents, crates, music, put, shelf
 from support import tenuto
+
+pytestmark = pytest.mark.long  # processes, and waiting for them
 
 
 def test_crates_are_equal_byte_for_byte_in_another_place_with_another_seed_and_other_workers(tmp_path):

@@ -109,6 +109,7 @@ def test_a_secret_is_cut_from_a_redirect_that_hands_it_on(secret: str) -> None:
 @settings(max_examples=75, deadline=None)
 @given(SECRETS, st.sampled_from(["ascii", "utf-8", "hidden"]))
 def test_a_secret_is_cut_from_a_json_body_however_it_is_escaped(secret: str, way: str) -> None:
+    assume(secret not in {"n", "z", "x"})  # it would be cut from the names of this test's own document
     document = {
         "message": f"line\n{secret}\nline",
         "sent": [{"deep": secret}],

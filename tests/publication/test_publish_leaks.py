@@ -15,6 +15,8 @@ from tenuto.crates.merkle import BLOCK_BYTES, HASH_BYTES, leaves_of
 from tenuto.crates.reader import CrateFile
 from tenuto.model.ids import track_key
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 @dataclass
 class Secrets:
