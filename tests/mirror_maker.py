@@ -25,9 +25,9 @@ from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.crates.verify import verify_crate
 from tenuto.publication.documents import Index, IndexCrate, Shards, WithdrawalsRef
-from tenuto.swarm.fetching import Mirrored
 from tenuto.swarm.founding import Wish
 from tenuto.swarm.mirror import Job, mirror
+from tenuto.swarm.work import Mirrored
 
 MIB = 2**20
 GB = 10**9

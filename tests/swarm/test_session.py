@@ -13,6 +13,7 @@ from publication_maker import answer, serving
 from tenuto.archive.settings import SwarmSettings
 from tenuto.crates.follow import follow
 from tenuto.crates.reader import CrateFile
+from tenuto.swarm import hosts as hosts_module
 from tenuto.swarm import session as under_test
 from tenuto.swarm.session import Session
 
@@ -95,9 +96,9 @@ def test_a_name_server_that_is_slow_is_asked_once_and_stops_nothing(monkeypatch:
         time.sleep(1.0)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(under_test.socket, "getaddrinfo", slow)
-    monkeypatch.setattr(under_test, "_FIRST_LOOK_UP_S", 0.1)
-    hosts = under_test._Hosts()
+    monkeypatch.setattr(hosts_module.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(hosts_module, "_FIRST_LOOK_UP_S", 0.1)
+    hosts = hosts_module.Hosts()
     begun = time.monotonic()
     found = [hosts.addresses("mirror.invalid:6881") for _ in range(50)]
     assert time.monotonic() - begun < 0.9

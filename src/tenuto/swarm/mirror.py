@@ -1,7 +1,6 @@
-"""Holding a part of somebody's publication: following its signed index, fetching its crates from whoever has them.
+"""Following somebody's publication: once, or again and again while what is held is given out.
 
-In this order, so that a kill at any moment leaves less than was there at worst, never something wrong: the index is read and its
-number noted; what it no longer names is given out no longer; the small files come, then the index; then crates, one rename each.
+The index of the place is read and its number noted before anything is done by it (round.py).
 """
 
 import os
@@ -14,22 +13,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tenuto.archive import ArchiveLock, Layout, Settings
-from tenuto.archive.durable import remove_leftovers
 from tenuto.model.errors import IntegrityError, SettingsError, SkipRecordError, SourceError, TenutoError, UsageError
 from tenuto.model.progress import Progress
-from tenuto.model.units import format_bytes, format_duration
-from tenuto.publication.documents import INDEX_NAME, Index, IndexCrate
-from tenuto.publication.giving import remove_stale
+from tenuto.model.units import format_duration
+from tenuto.publication.documents import INDEX_NAME
 from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
 from tenuto.publication.lookup import Signed, read_signed
 from tenuto.publication.places import FolderPlace, WebPlace, open_place
-from tenuto.swarm import holding, webroot
-from tenuto.swarm.choice import Choice, check_choice, choose
+from tenuto.swarm.choice import check_choice
 from tenuto.swarm.copies import Donor
-from tenuto.swarm.fetching import NO_ROOM, Mirror, Mirrored, fetch_all
 from tenuto.swarm.founding import Wish, changed, check, find_mirror, made, write
-from tenuto.swarm.seeding import Seeder, described, read_own_signed, watch
+from tenuto.swarm.own_index import shown
+from tenuto.swarm.round import follow, is_shown
+from tenuto.swarm.seeding import Seeder, described, watch
 from tenuto.swarm.session import Session
+from tenuto.swarm.work import Mirror, Mirrored
 
 DEFAULT_PORT = 6881
 """Where `tenuto seed` listens if nothing else is said: the place's own host is asked there, whoever else there is."""
@@ -85,7 +83,7 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
             )
         elif followed is not None and _is_elsewhere(place, followed):
             signed = read_signed(place, settings.keys.signing_public, _highest(layout, settings))
-            _is_shown(layout, settings, signed)  # nothing is written before it is known to be the same archive's
+            is_shown(layout, settings, signed)  # nothing is written before it is known to be the same archive's
         settings = _wished(layout, settings, signed, job.wish)
         layout.root.mkdir(parents=True, exist_ok=True)
         closing.enter_context(ArchiveLock(layout.seeding_lock, "mirror"))
@@ -191,7 +189,7 @@ def _wished(layout: Layout, settings: Settings | None, signed: Signed | None, wi
         assert index is not None
         settings = made(index, wish)
     else:
-        index, settings = index or _shown(layout, settings), changed(settings, wish)
+        index, settings = index or shown(layout, settings), changed(settings, wish)
     if index is not None and settings.mirror is not None and (wish.bands or wish.licences):
         check_choice(index, settings.mirror)
     return settings
@@ -240,7 +238,7 @@ def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False) -> Sig
     """
     signed = signed or read_signed(work.place, work.settings.keys.signing_public, _highest(work.layout, work.settings))
     index = signed.index
-    _is_shown(work.layout, work.settings, signed)
+    is_shown(work.layout, work.settings, signed)
     seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
     KnownPlaces(work.layout.known).note(work.place.name, seen)
     _tell_machine(work, seen, is_told=is_told)
@@ -262,8 +260,8 @@ def _tell_machine(work: Mirror, seen: Known, *, is_told: bool) -> None:
 
 def _highest(layout: Layout, settings: Settings) -> int:
     """The highest number of an index that this mirror has seen."""
-    shown = _shown(layout, settings)
-    return max(KnownPlaces(layout.known).highest(settings.keys.signing_public), shown.sequence if shown else 0)
+    here = shown(layout, settings)
+    return max(KnownPlaces(layout.known).highest(settings.keys.signing_public), here.sequence if here else 0)
 
 
 def _known_key(place: FolderPlace | WebPlace, places: KnownPlaces) -> str | None:
@@ -286,105 +284,3 @@ def _host_of(place: FolderPlace | WebPlace) -> str:
     """Where the place's own `tenuto seed` would listen."""
     host = (urlsplit(place.name).hostname or "localhost") if isinstance(place, WebPlace) else "127.0.0.1"
     return f"[{host}]:{DEFAULT_PORT}" if ":" in host else f"{host}:{DEFAULT_PORT}"
-
-
-def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
-    """Bring the mirror to this index, and its crates with it; None: the place is away, go on with the index that is here."""
-    layout = mirror.layout
-    index = signed.index if signed else read_own_signed(layout, mirror.settings)
-    done = Mirrored(index, signed is not None and not _is_shown(layout, mirror.settings, signed))
-    for folder in (layout.publication, layout.crates, layout.incoming):
-        remove_leftovers(folder)
-    aside = _changed(layout, index)
-    for name in aside if mirror.seeder is not None else ():
-        mirror.seeder.drop(name)  # type: ignore[union-attr]
-    holding.set_aside(layout, aside)
-    if signed is not None:
-        webroot.bring(mirror.place, layout.publication, index, mirror.progress)
-        webroot.put_index(layout.publication, signed)
-        remove_stale(layout.publication, index, mirror.progress)
-    assert mirror.settings.mirror is not None
-    held = {crate.crate for crate in index.crates if holding.is_held(layout, crate)}
-    choice = choose(index, held, holding.begun(layout), mirror.settings.mirror)
-    done.left_out = choice.left_out
-    for crate in index.crates:  # what was withdrawn goes at once, before anything is fetched, wanted or not
-        if crate.redacted and (layout.incoming / f"{crate.crate}.zip").exists():
-            _begin_withdrawn(layout, crate, done)
-    if mirror.seeder is not None:
-        mirror.seeder.refresh(is_forced=True)  # what is here is given out while the rest comes, which may take days
-    _make_room(mirror, choice, done)
-    if _is_behind(mirror, index):
-        why = "a newer index was seen, and its place is away: nothing is fetched by the older one that is here"
-        done.left |= {crate.crate: why for crate in choice.crates if not holding.is_held(layout, crate)}
-    else:
-        fetch_all(mirror, choice.crates, done)
-    done.held = [crate for crate in index.crates if holding.is_held(layout, crate)]
-    done.over_space_bytes = max(0, sum(crate.bytes for crate in done.held) - mirror.settings.mirror.space)
-    holding.link_all(layout, done.held)
-    done.moved = [name for name in aside if name in done.fetched]
-    if mirror.seeder is not None:
-        mirror.seeder.refresh(is_forced=True)
-    return done
-
-
-def _begin_withdrawn(layout: Layout, crate: IndexCrate, done: Mirrored) -> None:
-    """Write the zeros of what was withdrawn; a file that cannot be written is one crate's fault."""
-    try:
-        holding.begin(layout, crate)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise
-        done.left[crate.crate] = f"what was withdrawn of it cannot be removed from {layout.incoming}: {error}"
-
-
-def _is_behind(mirror: Mirror, index: Index) -> bool:
-    """Whether a newer index was seen than the one that is followed: what it took back may not come again."""
-    return index.sequence < KnownPlaces(mirror.layout.known).highest(mirror.settings.keys.signing_public)
-
-
-def _is_shown(layout: Layout, settings: Settings, signed: Signed) -> bool:
-    """Whether this index is the one that the mirror shows already; raises IntegrityError at two of one number."""
-    shown = _shown(layout, settings)
-    if shown is None:
-        return False
-    if shown.sequence == signed.index.sequence and shown != signed.index:
-        raise IntegrityError(
-            f"there are two indexes with the number {shown.sequence}, both signed by {shown.signing_public}: the archive "
-            f"{shown.archive} has signed twice, or its key is in other hands; nothing was taken: ask it"
-        )
-    return shown == signed.index
-
-
-def _shown(layout: Layout, settings: Settings) -> Index | None:
-    """The index that the mirror shows, if it has one."""
-    try:
-        return read_own_signed(layout, settings)
-    except (TenutoError, OSError):
-        return None
-
-
-def _changed(layout: Layout, index: Index) -> list[str]:
-    """The crates in `crates/` that the index does not name as they are."""
-    named = {crate.crate: crate for crate in index.crates}
-    here = [path.stem for path in layout.crates.glob("*.zip")]
-    return [name for name in here if name not in named or not holding.is_held(layout, named[name])]
-
-
-def _make_room(mirror: Mirror, choice: Choice, done: Mirrored) -> None:
-    """Delete what is not wanted any more where its place is, and say what does not fit on the disk."""
-    assert mirror.settings.mirror is not None
-    layout, space = mirror.layout, mirror.settings.mirror.space
-    wanted = {crate.crate for crate in choice.crates}
-    coming = [crate for crate in choice.crates if not holding.is_held(layout, crate)]
-    missing = sum(crate.bytes for crate in coming) - sum(
-        holding.size_on_disk(path) for path in layout.incoming.glob("*.zip") if path.stem in wanted
-    )
-    about = os.statvfs(layout.root)
-    free = about.f_bavail * about.f_frsize
-    spare = sum(holding.size_on_disk(path) for path in layout.incoming.glob("*.zip") if path.stem not in wanted)
-    done.dropped = holding.make_room(layout, wanted, choice.bytes, space)
-    if missing > free + spare:
-        mirror.progress.say(
-            f"the disk has {format_bytes(free)} free and {format_bytes(missing)} are to come: it will be full before all is here; "
-            "free some, or give a smaller --space"
-        )

@@ -10,35 +10,23 @@ from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.model.errors import IntegrityError, SourceError, TenutoError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
-from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, verify_index
-from tenuto.publication.known import KnownPlaces
+from tenuto.publication.documents import INDEX_NAME, Index
 from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.swarm.copies import Donor, inode_of
+from tenuto.swarm.own_index import read_own_signed
 from tenuto.swarm.repaired import Repaired
 
 
 def read_own_index(layout: Layout, settings: Settings) -> tuple[Index | None, list[Finding]]:
     """The signed index of the own publication, if there is one; and what is wrong with it."""
     try:
-        content, signature = ((layout.publication / name).read_bytes() for name in (INDEX_NAME, SIGNATURE_NAME))
-        verify_index(content, signature, settings.keys.signing_public)
-        return parse_index(content), []
+        return read_own_signed(layout, settings), []
     except (OSError, TenutoError) as error:
         if not layout.publication.is_dir():
             return None, []
         run = "tenuto mirror" if settings.mirror else "tenuto publish"
         said = f"{INDEX_NAME} cannot be used: {error.strerror if isinstance(error, OSError) else error}; run: {run}"
         return None, [Finding(code="index-damaged", subject=INDEX_NAME, message=said)]
-
-
-def is_behind(layout: Layout, settings: Settings, index: Index) -> bool:
-    """Whether a mirror has seen a newer index than this one: what that took back is not known here, so nothing may come by this.
-
-    So it is where a round died in the middle. Raises SettingsError where what was seen cannot be read.
-    """
-    if settings.mirror is None:
-        return False
-    return index.sequence < KnownPlaces(layout.known).highest(settings.keys.signing_public)
 
 
 def differing(layout: Layout, index: Index) -> list[str]:

@@ -28,8 +28,8 @@ from tenuto.publication.places import FolderPlace
 from tenuto.publication.places.web import TIMEOUT_S
 from tenuto.sources.http import Http, user_agent
 from tenuto.swarm.copies import Donor, Inode, inode_of, open_donors
+from tenuto.swarm.own_index import is_behind
 from tenuto.swarm.own_publication import (
-    is_behind,
     link_public,
     mend_small_files,
     overtaken,

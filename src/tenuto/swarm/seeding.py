@@ -16,8 +16,8 @@ from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import IntegrityError, TenutoError, UsageError
 from tenuto.model.units import counted, format_bytes
-from tenuto.publication.documents import INDEX_NAME, SIGNATURE_NAME, Index, parse_index, verify_index
-from tenuto.swarm.own_publication import is_behind
+from tenuto.publication.documents import INDEX_NAME, Index
+from tenuto.swarm.own_index import NothingPublishedError, is_behind, read_own_signed
 from tenuto.swarm.session import Session
 
 LOOK_EVERY_S = 1.0
@@ -41,10 +41,6 @@ _Torrent = tuple[tuple[int, ...], Metainfo, str]
 """What a torrent's file was when it was read, what it said, and its info-hash (v2)."""
 
 Say = Callable[[str], None]
-
-
-class NothingPublishedError(UsageError):
-    """There is no signed index here, or no more."""
 
 
 class Seeder:
@@ -141,28 +137,6 @@ class Seeder:
             except (OSError, IntegrityError):
                 continue  # not here, or not as the index has it: `check` says what is wrong
         return {name: found[1] for name, found in self._torrents.items()}
-
-
-def read_own_signed(layout: Layout, settings: Settings) -> Index:
-    """The index of the archive's own publication (in a mirror: of the one it follows), held to the pinned key.
-
-    It and its signature are replaced one after the other: what does not fit is read again for a while.
-    """
-    for last in (False, False, False, True):
-        try:
-            content = (layout.publication / INDEX_NAME).read_bytes()
-            verify_index(content, (layout.publication / SIGNATURE_NAME).read_bytes(), settings.keys.signing_public)
-            return parse_index(content)
-        except FileNotFoundError:
-            run = "tenuto mirror" if settings.mirror else "tenuto publish"
-            raise NothingPublishedError(
-                f"{layout.publication} holds no signed index: nothing is published; run: {run}"
-            ) from None
-        except IntegrityError:
-            if last:
-                raise
-            time.sleep(0.3)
-    raise AssertionError
 
 
 def seed(

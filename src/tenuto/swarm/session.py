@@ -5,11 +5,8 @@ rates hold for peers of the local network too. We say who we are.
 """
 
 import contextlib
-import ipaddress
-import socket
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,14 +17,13 @@ from tenuto.archive.settings import SwarmSettings
 from tenuto.crates.torrent import Metainfo
 from tenuto.model.errors import UsageError
 from tenuto.publication.places.protocol import nobody
+from tenuto.swarm.hosts import Hosts
 
 CALL_AGAIN_S = 5.0
 """How often peers that were named are called while they are not connected."""
 
 _STOP_TIMEOUT_S = 2
 _SAY_EVERY_S = 60.0
-_LOOK_UP_EVERY_S = 60.0
-_FIRST_LOOK_UP_S = 2.0
 
 State = Literal["checking", "fetching", "done", "failed"]
 
@@ -80,7 +76,7 @@ class Session:
         self._fetches: dict[str, Fetch] = {}
         self._sent_bytes = self._received_bytes = 0  # of torrents that were removed
         self._said: dict[str, tuple[float, int]] = {}
-        self._hosts = _Hosts()
+        self._hosts = Hosts()
         self._called_at = 0.0
         self._session = self._lt.session(_options(libtorrent, settings))
         self._limit_everybody()
@@ -300,48 +296,6 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
         "stop_tracker_timeout": 1, "tick_interval": 100,  # peers are called at ticks: by default half a second goes by first
         "max_metadata_size": 0, "max_retry_port_bind": 20,
     }  # fmt: skip
-
-
-class _Hosts:
-    """Where named peers are. Names are looked up beside the work, each once a minute; a name server that is away stops nothing."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(1, "names")
-        self._known: dict[str, list[tuple[str, int]]] = {}
-        self._asked: dict[str, tuple[float, Future[list[tuple[str, int]]]]] = {}
-
-    def addresses(self, peer: str) -> list[tuple[str, int]]:
-        """The addresses of HOST:PORT, as far as they are known now."""
-        host, _, port = peer.rpartition(":")
-        with contextlib.suppress(ValueError):
-            return [(str(ipaddress.ip_address(host.strip("[]"))), int(port))]
-        asked_at, answer = self._asked.get(peer, (0.0, None))
-        if answer is None:
-            answer = self._ask(peer)
-            wait((answer,), timeout=_FIRST_LOOK_UP_S)
-        elif answer.done() and time.monotonic() - asked_at > _LOOK_UP_EVERY_S:
-            self._ask(peer)
-        if answer.done() and answer.result():
-            self._known[peer] = answer.result()
-        return self._known.get(peer, [])
-
-    def close(self) -> None:
-        """Wait for nothing."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _ask(self, peer: str) -> Future[list[tuple[str, int]]]:
-        answer = self._threads.submit(_look_up, peer)
-        self._asked[peer] = (time.monotonic(), answer)
-        return answer
-
-
-def _look_up(peer: str) -> list[tuple[str, int]]:
-    host, _, port = peer.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return list(dict.fromkeys((str(one[4][0]), int(one[4][1])) for one in found))
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from tenuto.archive import Layout, Settings
 from tenuto.model.errors import TenutoError
 from tenuto.swarm import holding
-from tenuto.swarm.seeding import read_own_signed
+from tenuto.swarm.own_index import read_own_signed
 
 
 def mirror_status(layout: Layout, settings: Settings) -> dict[str, Any]:
