@@ -229,8 +229,6 @@ CLOCK = """\
 import datetime
 import tenuto.crates.wanted
 
-pytestmark = pytest.mark.long  # processes, and waiting for them
-
 tenuto.crates.wanted.today = lambda: datetime.date.fromisoformat("{day}")
 """
 

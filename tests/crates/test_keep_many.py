@@ -20,8 +20,6 @@ from tenuto.crates.seal import lay_out, seal
 from tenuto.crates.wanted import Wanted
 from tenuto.rights import Statement
 
-pytestmark = pytest.mark.long  # processes, and waiting for them
-
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 (folder / "draft").mkdir()
 said = (Statement(basis="permission", licence="CC-BY-4.0", licence_text="CC-BY-4.0", may_keep=True, may_give_out=True),)
