@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Event, Thread
-from typing import Self, TypeVar
+from threading import Event
+from typing import Self
 
 from tenuto.crates.mend import Mender, damaged_in
+from tenuto.swarm.beside import in_thread
 from tenuto.swarm.work import Coming, Mirror
 
 BUSY_STEP_S = 0.05
@@ -18,22 +19,6 @@ BUSY_STEP_S = 0.05
 
 _HURRY_S = 2.0
 """So long the thread is waited for at Ctrl-C. It may be left: what it writes is proven, a whole piece or a part of one."""
-
-_Found = TypeVar("_Found")
-
-
-def in_thread(work: Callable[[], _Found]) -> "Future[_Found]":
-    """Do it beside; nobody waits for it at the end of the process, whatever a server makes it wait for."""
-    future: Future[_Found] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 -- whoever takes the result gets it
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future
 
 
 class _StoppedError(Exception):

@@ -18,7 +18,8 @@ from tenuto.publication.documents import Index, IndexCrate
 from tenuto.publication.lookup import read_signed
 from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.swarm import holding
-from tenuto.swarm.asking import BUSY_STEP_S, Asker, Ended, in_thread
+from tenuto.swarm.asking import BUSY_STEP_S, Asker, Ended
+from tenuto.swarm.beside import in_thread
 from tenuto.swarm.session import Fetch
 from tenuto.swarm.work import Coming, Mirror, Mirrored
 from tenuto.swarm.writeback import Writeback

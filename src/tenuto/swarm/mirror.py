@@ -68,7 +68,7 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
     if of is None:
         raise UsageError("INDEX is missing: the address or folder of the publication that is to be mirrored")
     with ExitStack() as closing:
-        place, watched = (_opened(closing, of, is_new=job.wish.of is not None) for _ in range(2))
+        place, watched = _opened(closing, of, is_new=job.wish.of is not None)
         signed = None
         if settings is None:
             check(job.wish)
@@ -154,11 +154,13 @@ def _give_out(work: Mirror, seeder: Seeder) -> None:
         work.progress.say(f"nothing can be given out yet: {error}")
 
 
-def _opened(closing: ExitStack, of: str, *, is_new: bool) -> FolderPlace | WebPlace:
+def _opened(closing: ExitStack, of: str, *, is_new: bool) -> tuple[FolderPlace | WebPlace, FolderPlace | WebPlace]:
+    """The place, twice, for two threads."""
     place = _place(of, is_new=is_new)
-    if isinstance(place, WebPlace):
-        closing.callback(place.close)
-    return place
+    if not isinstance(place, WebPlace):
+        return place, _place(of, is_new=is_new)
+    closing.callback(place.close)
+    return place, place.again()
 
 
 def _is_elsewhere(place: FolderPlace | WebPlace, followed: str) -> bool:

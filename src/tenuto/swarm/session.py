@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -78,8 +79,6 @@ class Session:
         self._said: dict[str, tuple[float, int]] = {}
         self._hosts = Hosts()
         self._called_at = 0.0
-        self._session = self._lt.session(_options(libtorrent, settings))
-        self._limit_everybody()
 
     def __enter__(self) -> Self:
         return self
@@ -88,11 +87,20 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._hosts.close()
+        if "_session" not in self.__dict__:  # nothing was ever asked of it
+            return
         self._session.pause()
         for name in list(self._handles):
             self.remove(name)
         self._settle(_STOP_TIMEOUT_S)
         del self._session
+
+    @cached_property
+    def _session(self) -> Any:
+        """Begun with its first crate: libtorrent calls peers once a second, and at once in its first moments."""
+        session = self._lt.session(_options(self._lt, self._settings))
+        session.set_peer_class_filter(_limits_for_all(self._lt, session))
+        return session
 
     @property
     def port(self) -> int:
@@ -268,13 +276,14 @@ class Session:
             self._session.wait_for_alert(50)
             self._session.pop_alerts()
 
-    def _limit_everybody(self) -> None:
-        """Put peers of the local network under the limits too, which libtorrent leaves free."""
-        every = self._lt.ip_filter()
-        own = 1 << self._session.global_peer_class_id
-        every.add_rule("0.0.0.0", "255.255.255.255", own)  # noqa: S104 -- all addresses, nothing is bound
-        every.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", own)
-        self._session.set_peer_class_filter(every)
+
+def _limits_for_all(lt: Any, session: Any) -> Any:
+    """Peers of the local network under the limits too, which libtorrent leaves free."""
+    every = lt.ip_filter()
+    own = 1 << session.global_peer_class_id
+    every.add_rule("0.0.0.0", "255.255.255.255", own)  # noqa: S104 -- all addresses, nothing is bound
+    every.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", own)
+    return every
 
 
 def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:

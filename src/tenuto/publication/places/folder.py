@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from tenuto.model.errors import IntegrityError, SkipRecordError
@@ -17,6 +18,7 @@ class FolderPlace:
         self.root = root.resolve()
         self.name = str(self.root)
         self.received_bytes = 0
+        self._counting = Lock()
 
     def read(self, path: str, offset: int = 0, count: int | None = None, *, max_bytes: int) -> bytes:
         """See Place."""
@@ -47,7 +49,8 @@ class FolderPlace:
         sink.begin()
         left = count
         while left and (part := self._part(file, path, min(left, STEP_BYTES))):
-            self.received_bytes += len(part)
+            with self._counting:
+                self.received_bytes += len(part)
             left -= len(part)
             sink.write(part)
         if left:

@@ -8,6 +8,7 @@ retried begins anew.
 import re
 import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 from urllib.parse import quote, urlsplit
 
 from tenuto.model.answers import Answer, Request
@@ -26,7 +27,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASC
 
 
 class WebPlace:
-    """A publication on a web server, with byte ranges or without."""
+    """A publication on a web server, with byte ranges or without. Whole files may be read by several threads at a time."""
 
     def __init__(self, address: str, http: Http | None = None, pause: Callable[[float], None] = time.sleep) -> None:
         self.name = _root_address(address)
@@ -35,7 +36,17 @@ class WebPlace:
         self._pause = pause
         self._gives_ranges: bool | None = None
         self._has_said = False
+        self._counting = Lock()
         self.unanswered = ""
+
+    def count(self, received_bytes: int) -> None:
+        """So many bytes came."""
+        with self._counting:
+            self.received_bytes += received_bytes
+
+    def again(self) -> "WebPlace":
+        """The same place once more, for another thread; they share their connections, and nothing else."""
+        return WebPlace(self.name, self._http, self._pause)
 
     def close(self) -> None:
         """Close its connections."""
@@ -174,7 +185,7 @@ class _Flow:
 
     def __call__(self, part: bytes) -> None:
         """The next bytes of the body."""
-        self._place.received_bytes += len(part)
+        self._place.count(len(part))
         begin = max(0, self._skip - self.received)
         self.received += len(part)
         wanted = part[begin : begin + self._count - self.taken]
@@ -202,7 +213,7 @@ class _Pass:
     def __call__(self, content: bytes) -> None:
         """The next bytes of the body."""
         here = self.received
-        self._place.received_bytes += len(content)
+        self._place.count(len(content))
         self.received += len(content)
         for part in self._parts:
             begin, end = max(part.offset - here, 0), min(part.end - here, len(content))
