@@ -9,11 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo.running import DemoError
+from demo.running import DemoError, stop
 
 LIFELINE = Path(__file__).parent / "lifeline.py"
 START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 5.0
 POLL_S = 0.05
 
 
@@ -44,15 +43,9 @@ class Background:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if (process := self._process) is None:
-            return
-        self._process = None
-        process.terminate()
-        with process:  # closes its stdin, which ends it too, and waits
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        process, self._process = self._process, None
+        if process is not None:
+            stop(process)
 
     def said(self) -> str:
         """What it has printed so far."""

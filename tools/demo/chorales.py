@@ -3,8 +3,10 @@
 The notes stand in `chorales.txt`. The same table and the same numpy, libsndfile and mutagen give the same bytes.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,10 @@ import soundfile
 from mutagen.flac import FLAC
 from numpy.typing import NDArray
 
+from .running import Say
+
 TABLE = Path(__file__).with_name("chorales.txt")
+MARK = ".rendered-by"
 ARTIST = "Johann Sebastian Bach"
 ALBUM = "Chorales (rendered)"
 LICENCE_URL = "https://creativecommons.org/publicdomain/zero/1.0/"
@@ -55,6 +60,24 @@ class Chorale:
     year: str
     beats_per_minute: int
     voices: tuple[tuple[tuple[Note, ...], ...], ...]
+
+
+def rendered(into: Path, say: Say) -> list[Path]:
+    """Return the chorales in the folder `into`; they are rendered unless they are there, by the same table and programs."""
+    mark, maker = into / MARK, _maker()
+    if mark.is_file() and mark.read_text(encoding="ascii") == maker:
+        return sorted(into.glob("*.flac"))
+    say("rendering the chorales")
+    mark.unlink(missing_ok=True)
+    files = render(into)
+    mark.write_text(maker, encoding="ascii")  # last, so that a rendering that was stopped is done again
+    return files
+
+
+def _maker() -> str:
+    """Everything that the bytes depend on."""
+    parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (TABLE, Path(__file__))]
+    return "\n".join([*parts, *(f"{name} {version(name)}" for name in ("numpy", "soundfile", "mutagen"))])
 
 
 def render(into: Path) -> list[Path]:

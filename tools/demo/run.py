@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 from demo import chorales, debian_music, music_folder  # noqa: E402 -- found through the path above
-from demo.background import web_server  # noqa: E402
+from demo.background import POLL_S, web_server  # noqa: E402
 from demo.permission import permission  # noqa: E402
 from demo.running import DemoError  # noqa: E402
 from demo.service import Service, ensure_environment, export_listens, free_port, listen  # noqa: E402
@@ -31,6 +31,7 @@ CACHE = ROOT / ".cache" / "demo"
 VENV = ROOT / ".venv-demo"
 MARK = DEMO / ".made-by-make-demo"
 SEED = 1747
+FOLLOW_MAX_S = 10.0
 BUDGET = "60%"
 SOURCE = "service"
 CRATE_SIZE = "24 MB"
@@ -44,11 +45,13 @@ def main() -> int:
     begun = time.monotonic()
     try:
         with Warm(ROOT) as tenuto:
+            say("the music of the service is laid out anew")
             music_root, packages = _music()
             ensure_environment(VENV, say)
             setup_s = time.monotonic() - begun
             begun = time.monotonic()
             with Service(VENV, DEMO / "service", music_root, say) as service:
+                say(f"people listen to it on {service.url}")
                 count = listen(service, SEED)
                 say(f"the service was listened to {count} times")
                 _archive(Shell(tenuto), service, packages, music_root)
@@ -122,7 +125,7 @@ def _music() -> tuple[Path, list[debian_music.Package]]:
     packages = debian_music.fetch(CACHE, say)
     if not packages:
         say("no music from Debian can be had here: the service holds a few rendered chorales only")
-    return music_folder.assemble(DEMO / "service", packages, chorales.render(CACHE / "chorales")), packages
+    return music_folder.assemble(DEMO / "service", packages, chorales.rendered(CACHE / "chorales", say)), packages
 
 
 def _archive(shell: Shell, service: Service, packages: Sequence[debian_music.Package], music_root: Path) -> None:
@@ -167,11 +170,26 @@ def _mirror(shell: Shell) -> dict[str, int]:
         damaged = _flip_a_byte()
         shell.run(["check", damaged, *here], may_end_with=(7,))
         mended = _repair(shell, ["repair", damaged, *peer, *here])
+        said = (logs / "seed.log").read_text(encoding="utf-8")
         shell.run(["withdraw", other, "--reason", "rightsholder", *at])
+        _wait_until_followed(logs / "seed.log", len(said))
         shell.run(mirror)
         shell.run(["get", song, "--from", f"http://127.0.0.1:{web}", "--out", "demo"], env=_listener())
     shell.run_at_once(["check", "--all", *at], ["check", "--all", *here], ["status", *at])
     return mended
+
+
+def _wait_until_followed(log: Path, seen: int) -> None:
+    """Until `tenuto seed` gives out all that the new index names: whom it turns away now, calls again 5 s later."""
+    index = json.loads((DEMO / "archive" / "publication" / "index.json").read_text(encoding="utf-8"))
+    end = time.monotonic() + FOLLOW_MAX_S
+    while time.monotonic() < end:
+        lines = log.read_text(encoding="utf-8")[seen:].splitlines()
+        if lines and f"giving out {len(index['crates'])} crate" in lines[-1]:
+            say(f"tenuto seed says: {lines[-1]}")
+            return
+        time.sleep(POLL_S)
+    say("tenuto seed has not followed the new index yet")
 
 
 def _listener() -> dict[str, str]:

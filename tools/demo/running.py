@@ -12,6 +12,7 @@ Say: TypeAlias = Callable[[str], None]
 """Takes one line of progress, without a line end."""
 
 SAY_EVERY_S = 3.0
+STOP_TIMEOUT_S = 5.0
 
 
 class DemoError(Exception):
@@ -56,6 +57,16 @@ def run(
     if process.returncode:
         raise DemoError(f"{doing}: {Path(command[0]).name} ended with {process.returncode}: {_reason(output)}")
     return output
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a program whose stdin we hold, and wait for it; it is killed where it does not hear."""
+    process.terminate()
+    with process:  # closes its stdin, which ends it too, and waits
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _wait(process: subprocess.Popen[str], doing: str, say: Say, timeout_s: float, typed: str | None) -> str:

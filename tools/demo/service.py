@@ -11,7 +11,7 @@ from typing import Self
 
 from .audience import export_listens, listen
 from .environment import ensure_environment
-from .running import DemoError, Say, run
+from .running import DemoError, Say, run, stop
 from .subsonic import Client
 
 __all__ = ["Service", "ensure_environment", "export_listens", "listen"]
@@ -21,7 +21,6 @@ FOLDER_NAME = "music"
 LIFELINE = Path(__file__).with_name("lifeline.py")
 CLI_TIMEOUT_S = 120
 START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 5
 POLL_S = 0.05
 
 # Places are relative to the service's folder, where every Supysonic program is started.
@@ -70,9 +69,11 @@ class Service:
         return Client(self.port, self.user, self.password)
 
     def __enter__(self) -> Self:
-        self._prepare()
         try:
-            self._start()
+            self._set_up()
+            server = self._start()  # begins while it is scanned
+            self._scan()
+            self._wait_until_it_answers(server)
         except BaseException:
             self._stop()
             raise
@@ -83,8 +84,9 @@ class Service:
     ) -> None:
         self._stop()
 
-    def _prepare(self) -> None:
-        """Set up user and folder, and scan. The password goes to a prompt, so that no process list shows it."""
+    def _set_up(self) -> None:
+        """Set up user and folder. The password goes to a prompt, so that no process list shows it."""
+        self._say("Supysonic is set up and scans the music")
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         (self.folder / "supysonic.conf").write_text(CONFIG, encoding="utf-8")
         is_new = not self.database.exists()
@@ -92,6 +94,8 @@ class Service:
         self._cli("user", "changepass" if is_known else "add", USER, typed=f"{self.password}\n" * 2)
         if is_new or str(self.music) not in self._cli("folder", "list"):
             self._cli("folder", "add", FOLDER_NAME, str(self.music))
+
+    def _scan(self) -> None:
         scan = self._cli("folder", "scan", "--foreground").splitlines()
         self._say("; ".join(line for line in scan if line.startswith(("Added", "Deleted", "Errors", "- "))))
 
@@ -110,7 +114,7 @@ class Service:
         """Keep other settings and a running daemon of this user away from ours, and ours from them."""
         return {"HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp"), "LC_ALL": "C.UTF-8"}
 
-    def _start(self) -> None:
+    def _start(self) -> "subprocess.Popen[bytes]":
         self.port = free_port()
         command = [self._bin / "python", LIFELINE, self._bin / "supysonic-server"]
         options = ["-S", "waitress", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -124,7 +128,7 @@ class Service:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_it_answers(self._server)
+        return self._server
 
     def _wait_until_it_answers(self, server: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -141,15 +145,9 @@ class Service:
         raise DemoError(f"Supysonic does not answer after {START_TIMEOUT_S} s; see {self.folder / 'server.log'}")
 
     def _stop(self) -> None:
-        if (server := self._server) is None:
-            return
-        self._server = None
-        server.terminate()
-        with server:  # closes its stdin, which ends it too, and waits
-            try:
-                server.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        server, self._server = self._server, None
+        if server is not None:
+            stop(server)
 
 
 def free_port() -> int:

@@ -4,7 +4,6 @@ One Arrow table for each kind of record. Texts are mended here, once for all con
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -49,13 +48,13 @@ _IDS = frozenset({"artist_id", "release_id", "track_id", "own_id", "artist_ids",
 """What names things stays to the letter: two files may differ in the normalisation of their names alone."""
 
 KINDS: dict[type, tuple[str, ...]] = {
-    ArtistSeen: tuple(field.name for field in fields(ArtistSeen)),
-    ReleaseSeen: tuple(field.name for field in fields(ReleaseSeen)),
-    TrackSeen: (*(f.name for f in fields(TrackSeen) if f.name != "credits"), "credit_artists", "credit_roles"),
-    ListensSeen: tuple(field.name for field in fields(ListensSeen)),
-    RankSeen: tuple(field.name for field in fields(RankSeen)),
-    LicenceFileSeen: tuple(field.name for field in fields(LicenceFileSeen)),
-    CorrectionSeen: tuple(field.name for field in fields(CorrectionSeen)),
+    ArtistSeen: ArtistSeen.__struct_fields__,
+    ReleaseSeen: ReleaseSeen.__struct_fields__,
+    TrackSeen: (*(name for name in TrackSeen.__struct_fields__ if name != "credits"), "credit_artists", "credit_roles"),
+    ListensSeen: ListensSeen.__struct_fields__,
+    RankSeen: RankSeen.__struct_fields__,
+    LicenceFileSeen: LicenceFileSeen.__struct_fields__,
+    CorrectionSeen: CorrectionSeen.__struct_fields__,
 }
 
 
@@ -197,4 +196,4 @@ def _text(text: str, note: Callable[[str], None]) -> str:
 
 
 _OF_CREDITS = {"credit_artists": ("artist_id", _identity), "credit_roles": ("role", _text)}
-_OFFER_READERS = [(field.name, _reader(field.name)) for field in fields(OfferSeen)]
+_OFFER_READERS = [(name, _reader(name)) for name in OfferSeen.__struct_fields__]

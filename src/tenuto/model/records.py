@@ -4,11 +4,10 @@ A record is keyed by the source's own id. Several answers may speak of one thing
 catalogue takes those of the newest harvest that saw it and merges them field by field, the fullest record first.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtistSeen:
+class ArtistSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An artist as one answer describes it."""
 
     artist_id: str
@@ -22,8 +21,7 @@ class ArtistSeen:
     isni: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseSeen:
+class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A release; `release_date` is what is known of it: `1911`, `1911-05` or `1911-05-18`."""
 
     release_id: str
@@ -41,16 +39,14 @@ class ReleaseSeen:
     artist_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreditSeen:
+class CreditSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One name in a track's credits; the order of credits is kept."""
 
     artist_id: str
     role: str = "artist"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferSeen:
+class OfferSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the source offers to fetch for a track: as it says, not yet heard.
 
     `path` is the place that the source names (for people and for grants by path), `fetch_id` what `fetch` needs.
@@ -67,8 +63,7 @@ class OfferSeen:
     is_lossless: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackSeen:
+class TrackSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A track; `licence_text` is what the track itself says of its licence, word for word."""
 
     track_id: str
@@ -91,8 +86,7 @@ class TrackSeen:
     offer: OfferSeen | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListensSeen:
+class ListensSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A count of listens from a list of its own; `counted_on` is an ISO date."""
 
     track_id: str
@@ -101,8 +95,7 @@ class ListensSeen:
     listens_scope: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankSeen:
+class RankSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A place in a list by listens, 1 the most heard, of a release or a track: an order, never a count."""
 
     listens_rank: int
@@ -110,16 +103,14 @@ class RankSeen:
     track_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenceFileSeen:
+class LicenceFileSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A licence file found beside recordings: a DEP-5 `copyright` or a LICENSE; it speaks for what lies below."""
 
     path: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionSeen:
+class CorrectionSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One field set by hand, with the reason and who says so."""
 
     corrected_source: str
@@ -131,8 +122,7 @@ class CorrectionSeen:
     corrected_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountSeen:
+class CountSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many of something the source says there are, to be held against what was found."""
 
     what: str
@@ -140,8 +130,7 @@ class CountSeen:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemSeen:
+class ProblemSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something wrong in an answer; becomes a finding that names the evidence."""
 
     code: str
