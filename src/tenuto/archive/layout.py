@@ -75,6 +75,11 @@ class Layout:
         return self.root / "state"
 
     @property
+    def parts(self) -> Path:
+        """Evidence as it was read, a folder for each file."""
+        return self.state / "parts"
+
+    @property
     def dark(self) -> Path:
         """Dark crates: mode 0700, never served."""
         return self.root / "dark"

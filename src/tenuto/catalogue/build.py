@@ -14,14 +14,14 @@ import pyarrow as pa
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, write_edition
-from tenuto.catalogue.evidence import EvidenceReader
-from tenuto.catalogue.rows import Rows
+from tenuto.catalogue.reading import forget_others, read_all
+from tenuto.catalogue.sightings import Sightings
 from tenuto.catalogue.statements import SourceRights, Statements, TrackFacts
+from tenuto.evidence import HarvestManifest, all_harvests
 from tenuto.model.errors import UsageError
 from tenuto.model.findings import Finding
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
-from tenuto.model.records import LicenceFileSeen
 from tenuto.model.tables import FINDING
 from tenuto.rights import parse_permission
 
@@ -38,44 +38,45 @@ class Built:
 def build(layout: Layout, progress: Progress) -> Built:
     """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
     remove_leftovers(layout.catalogue)
-    reader = EvidenceReader(layout.evidence, progress)
-    rows = Rows()
-    for effective in reader.read():
-        rows.add(effective, effective.seen)
-    if reader.is_empty():
+    harvests = all_harvests(layout.evidence)
+    read = read_all(layout.evidence, harvests, layout.parts, progress)
+    sightings = Sightings(harvests)
+    for source, parts in read.items():
+        sightings.add_source(source, parts)
+    if sightings.is_empty():
         raise UsageError(f"{layout.root} holds no finished harvest; run: tenuto harvest")
-    digest = reader.digest()
-    name = f"{reader.newest().isoformat()}-{short_digest([FORMAT, digest])}"
+    digest = sightings.digest()
+    name = f"{sightings.newest().isoformat()}-{short_digest([FORMAT, digest])}"
     is_new = not layout.edition(name).exists()
     damage = "" if is_new else damage_of(layout.edition(name))
     progress.begin(f"merge into {name}")
-    tables, findings = _tables(rows, reader.permissions, layout.state / "duckdb")
-    findings += [*reader.findings, *rows.findings()]
+    tables, findings = _tables(sightings, layout.state / "duckdb")
+    findings += sightings.findings
     tables["finding"] = _finding_table(findings)
     about = {
         "evidence_sha256": digest,
-        "newest_evidence": reader.newest(),
-        "sources": _sources(reader, tables),
+        "newest_evidence": sightings.newest(),
+        "sources": _sources(harvests, tables),
         "licences": _licences(tables["track"]),
         "findings": dict(sorted(Counter(finding.code for finding in set(findings)).items())),
     }
-    return Built(write_edition(layout, name, tables, about), is_new, damage)
+    built = Built(write_edition(layout, name, tables, about), is_new, damage)
+    forget_others(layout.parts, read)
+    return built
 
 
-def _tables(
-    rows: Rows, permissions: dict[str, tuple[str, int]], spill: Path
-) -> tuple[dict[str, pa.Table], list[Finding]]:
+def _tables(seen: Sightings, spill: Path) -> tuple[dict[str, pa.Table], list[Finding]]:
     with duckdb.connect(config={"threads": 2, "temp_directory": str(spill)}) as con:
-        merge.load(con, rows)
+        merge.load(con, seen.parts, seen.table())
         merge.merge(con)
-        findings = corrections.apply_corrections(con)
+        findings = [*_problems(con), *corrections.apply_corrections(con)]
         merge.number(con)
         findings += _missing_references(con)
         tracks = merge.track_table(con)
-        statements = Statements(_rights(rows, permissions))
+        statements = Statements(_rights(con, seen.permissions))
         spoken = [statements.of(facts) for facts in _facts(con)]
         tracks = (
-            tracks.append_column("statement_rows", pa.array([rows_ for rows_, _, _ in spoken], pa.list_(pa.uint32())))
+            tracks.append_column("statement_rows", pa.array([rows for rows, _, _ in spoken], pa.list_(pa.uint32())))
             .append_column("licence", pa.array([licence for _, licence, _ in spoken], pa.string()))
             .append_column("licence_url", pa.array([url for _, _, url in spoken], pa.string()))
         )
@@ -93,15 +94,24 @@ def _tables(
     return tables, [*findings, *statements.findings()]
 
 
-def _rights(rows: Rows, permissions: dict[str, tuple[str, int]]) -> dict[str, SourceRights]:
+def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """What was wrong with answers that still hold."""
+    found = con.execute("SELECT code, subject, message, source, evidence_id FROM problem_seen WHERE is_live").fetchall()
+    return [
+        Finding(code=code, subject=subject, message=message, source=source, evidence_id=evidence_id)
+        for code, subject, message, source, evidence_id in found
+    ]
+
+
+def _rights(con: duckdb.DuckDBPyConnection, permissions: dict[str, tuple[str, int]]) -> dict[str, SourceRights]:
     rights: dict[str, SourceRights] = defaultdict(SourceRights)
     for source, (text, evidence_id) in sorted(permissions.items()):
         rights[source].permission = parse_permission(text, f"the permission of {source}")
         rights[source].permission_evidence_id = evidence_id
-    files = rows.table(LicenceFileSeen).sort_by([("source", "ascending"), ("path", "ascending")]).to_pylist()
-    for file in files:
-        if file["is_live"]:
-            rights[file["source"]].add_file(file["path"], file["text"], file["evidence_id"])
+    files = con.execute("""
+        SELECT source, path, text, evidence_id FROM licence_file_seen WHERE is_live ORDER BY source, path""").fetchall()
+    for source, path, text, evidence_id in files:
+        rights[source].add_file(path, text, evidence_id)
     return rights
 
 
@@ -156,12 +166,12 @@ def _finding_table(findings: list[Finding]) -> pa.Table:
     return pa.Table.from_pylist(rows, FINDING)
 
 
-def _sources(reader: EvidenceReader, tables: dict[str, pa.Table]) -> dict[str, dict[str, object]]:
+def _sources(harvests: dict[str, list[HarvestManifest]], tables: dict[str, pa.Table]) -> dict[str, dict[str, object]]:
     tracks = Counter(tables["track"].column("source").to_pylist())
     stones = Counter(tables["tombstone"].column("source").to_pylist())
     return {
         name: {"kind": manifests[-1].kind, "tracks": tracks[name], "tombstones": stones[name]}
-        for name, manifests in reader.harvests.items()
+        for name, manifests in harvests.items()
     }
 
 

@@ -5,24 +5,41 @@ by evidence id, then by place in the answer. All of it is SQL over Arrow columns
 which evidence was read.
 """
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
-from tenuto.catalogue.rows import Rows
-from tenuto.model.records import ArtistSeen, CorrectionSeen, ListensSeen, RankSeen, ReleaseSeen, TrackSeen
+from tenuto.catalogue.parts import Part
+from tenuto.catalogue.rows import KINDS, schema_of
 
 _OWN_IDS = {"artist": "artist_id", "release": "release_id", "track": "track_id"}
-_RECORDS = {"artist": ArtistSeen, "release": ReleaseSeen, "track": TrackSeen}
 
 
-def load(con: duckdb.DuckDBPyConnection, rows: Rows) -> None:
-    """Put what was seen into the database as `<kind>_seen`."""
-    others = {"listens": ListensSeen, "rank": RankSeen, "correction": CorrectionSeen}
-    for name, kind in {**_RECORDS, **others}.items():
-        table = rows.table(kind)
-        con.register("incoming", table)
-        con.execute(f"CREATE TABLE {name}_seen AS SELECT * FROM incoming")
-        con.unregister("incoming")
+def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Table) -> None:
+    """Show what was seen, of each kind, as `<kind>_seen`: the rows of those answers that count, with their stamp."""
+    con.register("sightings", sightings)
+    con.execute("CREATE TABLE sighting AS SELECT * FROM sightings")
+    con.unregister("sightings")
+    con.execute("CREATE TABLE part_file (filename VARCHAR, part INTEGER)")
+    for kind in KINDS:
+        files = {str(path): number for number, part in enumerate(parts) if (path := part.rows(kind)) is not None}
+        if files:
+            con.executemany("INSERT INTO part_file VALUES (?, ?)", list(files.items()))
+            rows = f"read_parquet([{', '.join(sql_path(file) for file in files)}], filename = true)"
+        else:
+            con.register(f"no_{kind}", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
+            rows = f"no_{kind}"
+        con.execute(f"""
+            CREATE VIEW {kind}_seen AS
+            SELECT r.* EXCLUDE (filename, record), s.* EXCLUDE (part, record)
+            FROM {rows} r JOIN part_file USING (filename) JOIN sighting s USING (part, record)""")
+
+
+def sql_path(path: str) -> str:
+    """A path as a literal that DuckDB takes for this file alone, whatever its name."""
+    plain = "".join(f"[{char}]" if char in "*?[" else char for char in path)
+    return "'" + plain.replace("'", "''") + "'"
 
 
 def merge(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,16 +1,17 @@
-"""Records of connectors as columns: what was seen, by whom and when, before it is merged.
+"""Records of connectors as columns: what was seen in which answer, before anything is merged.
 
-One Arrow table for each kind of record. Texts are mended here, once for all connectors; a mended text is a finding.
+A batch of records becomes an Arrow batch, a column at a time. Texts are mended here, once for all connectors; a mended text is a
+problem of its record.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from tenuto.catalogue.evidence import Effective, Sighting
-from tenuto.model.findings import Finding
 from tenuto.model.records import (
     ArtistSeen,
     CorrectionSeen,
@@ -38,145 +39,133 @@ _TYPES: dict[str, pa.DataType] = {
     "languages": _NAMES, "artist_ids": _NAMES, "credit_artists": _NAMES, "credit_roles": _NAMES, "offer": _OFFER,
     **{field.name: field.type for field in _OFFER if field.type != pa.string()},
 }  # fmt: skip
-_STAMP = (
-    ("source", pa.string()), ("newest", pa.int32()), ("is_live", pa.bool_()), ("first_seen", pa.date32()),
-    ("last_seen", pa.date32()), ("evidence_id", pa.uint64()),
-)  # fmt: skip
-_PLACE = (("sighting", pa.int32()), ("fullness", pa.int32()), ("ordinal", pa.int32()))
-_BATCH_ROWS = 50_000
+_PLACE = (("record", pa.int32()), ("ordinal", pa.int32()), ("fullness", pa.int32()))
+_BATCH_ROWS = 65_536
 _IDS = frozenset({"artist_id", "release_id", "track_id", "own_id", "artist_ids", "credit_artists", "path", "fetch_id"})
 """What names things stays to the letter: two files may differ in the normalisation of their names alone."""
 
-KINDS: dict[type, tuple[str, ...]] = {
-    ArtistSeen: ArtistSeen.__struct_fields__,
-    ReleaseSeen: ReleaseSeen.__struct_fields__,
-    TrackSeen: (*(name for name in TrackSeen.__struct_fields__ if name != "credits"), "credit_artists", "credit_roles"),
-    ListensSeen: ListensSeen.__struct_fields__,
-    RankSeen: RankSeen.__struct_fields__,
-    LicenceFileSeen: LicenceFileSeen.__struct_fields__,
-    CorrectionSeen: CorrectionSeen.__struct_fields__,
+_OF_CREDITS = {"credit_artists": "artist_id", "credit_roles": "role"}
+
+KINDS: dict[str, tuple[type, tuple[str, ...]]] = {
+    "artist": (ArtistSeen, ArtistSeen.__struct_fields__),
+    "release": (ReleaseSeen, ReleaseSeen.__struct_fields__),
+    "track": (TrackSeen, (*(name for name in TrackSeen.__struct_fields__ if name != "credits"), *_OF_CREDITS)),
+    "listens": (ListensSeen, ListensSeen.__struct_fields__),
+    "rank": (RankSeen, RankSeen.__struct_fields__),
+    "licence_file": (LicenceFileSeen, LicenceFileSeen.__struct_fields__),
+    "correction": (CorrectionSeen, CorrectionSeen.__struct_fields__),
+    "problem": (ProblemSeen, ProblemSeen.__struct_fields__),
 }
+"""Kind -> the records of which it is, and its columns; the first is the thing's own id."""
 
 
-class _Batches:
-    """Records of one kind: those of late as lists, one a column, the others as Arrow already.
-
-    Of a record's stamp only the number of its sighting is kept: sightings go on changing while evidence is read.
-    """
-
-    def __init__(self, kind: type) -> None:
-        self._readers = [_reader(name) for name in KINDS[kind]]
-        self._schema = pa.schema([*((name, _TYPES.get(name, pa.string())) for name in KINDS[kind]), *_PLACE])
-        self._batches: list[pa.RecordBatch] = []
-        self._pending: list[list[Any]] = [[] for _ in self._schema]
-
-    def add(self, item: Seen, sighting: int, ordinal: int, note: Callable[[str], None]) -> Any:
-        """Take over one record; returns its id."""
-        values = [read(item, note) for read in self._readers]
-        own_id = values[0]
-        values += (sighting, len(values) - values.count(None), ordinal)
-        for column, value in zip(self._pending, values, strict=True):
-            column.append(value)
-        if len(self._pending[0]) >= _BATCH_ROWS:
-            self._pack()
-        return own_id
-
-    def table(self) -> pa.Table:
-        """All that was added."""
-        self._pack()
-        return pa.Table.from_batches(self._batches, self._schema)
-
-    def _pack(self) -> None:
-        arrays = [pa.array(column, field.type) for column, field in zip(self._pending, self._schema, strict=True)]
-        self._batches.append(pa.record_batch(arrays, schema=self._schema))
-        for column in self._pending:
-            column.clear()
+def schema_of(kind: str) -> pa.Schema:
+    """The columns of a kind: what was seen, the number of the answer (`record`), the place in it, and how much is known."""
+    _, names = KINDS[kind]
+    return pa.schema([*((name, _TYPES.get(name, pa.string())) for name in names), *_PLACE])
 
 
 class Rows:
-    """Gathers records; `table` gives those of one kind once all evidence was read."""
+    """Gathers records and hands them on as Arrow batches: `take(kind, batch)`."""
 
-    def __init__(self) -> None:
-        self._batches = {kind: _Batches(kind) for kind in KINDS}
-        self._sightings: list[tuple[str, Sighting]] = []
-        self._problems: list[tuple[str, Sighting, str, str, str]] = []
+    def __init__(self, take: Callable[[str, pa.RecordBatch], None]) -> None:
+        self._take = take
+        self._kind_of = {record: kind for kind, (record, _) in KINDS.items()}
+        self._pending: dict[str, tuple[list[Any], list[int], list[int]]] = {kind: ([], [], []) for kind in KINDS}
 
-    def add(self, effective: Effective, seen: Iterable[Seen]) -> None:
-        """Take over what one answer said."""
-        self._sightings.append((effective.source, effective.sighting))
+    def add(self, record: int, seen: Iterable[Seen]) -> None:
+        """What one answer says; `record` is its number."""
+        kind_of, pending = self._kind_of, self._pending
         for ordinal, item in enumerate(seen):
-            if isinstance(item, ProblemSeen):
-                self._problem(effective, item.code, item.subject, item.message)
-            elif type(item) in KINDS:
-                self._record(effective, item, ordinal)
+            kind = kind_of.get(type(item))
+            if kind is None:
+                continue
+            items, records, ordinals = pending[kind]
+            items.append(item)
+            records.append(record)
+            ordinals.append(ordinal)
+            if len(items) >= _BATCH_ROWS:
+                self._pack(kind)
 
-    def findings(self) -> list[Finding]:
-        """What was wrong with answers that still hold."""
-        return [
-            Finding(code=code, subject=subject, message=message, source=source, evidence_id=sighting.evidence_id)
-            for source, sighting, code, subject, message in self._problems
-            if sighting.is_live
-        ]
+    def close(self) -> None:
+        """Hand on what is left; problems last, since packing the others makes some."""
+        for kind in sorted(KINDS, key=lambda kind: kind == "problem"):
+            if self._pending[kind][0]:
+                self._pack(kind)
 
-    def table(self, kind: type) -> pa.Table:
-        """All records of a kind, with the stamp of their evidence."""
-        records = self._batches[kind].table()
-        stamps = pa.table(
-            {
-                name: pa.array(
-                    [source if name == "source" else getattr(sighting, name) for source, sighting in self._sightings],
-                    type_,
-                )
-                for name, type_ in _STAMP
-            }
-        )
-        stamped = stamps.take(records.column("sighting"))
-        for name, _ in _STAMP:
-            records = records.append_column(name, stamped.column(name))
-        return records.drop_columns("sighting")
-
-    def _record(self, effective: Effective, item: Seen, ordinal: int) -> None:
-        mended: list[str] = []
-        own_id = self._batches[type(item)].add(item, len(self._sightings) - 1, ordinal, mended.append)
-        if mended:
-            self._problem(effective, "text-mended", str(own_id)[:200], f"read as {mended[0][:200]!r}")
-
-    def _problem(self, effective: Effective, code: str, subject: str, message: str) -> None:
-        self._problems.append((effective.source, effective.sighting, code, mend(subject)[0], mend(message)[0]))
+    def _pack(self, kind: str) -> None:
+        (items, records, ordinals), names = self._pending[kind], KINDS[kind][1]
+        self._pending[kind] = ([], [], [])
+        mended: dict[int, str] = {}
+        columns = [_column(name, items, mended) for name in names]
+        fullness = np.sum([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=0)
+        place = [pa.array(values, pa.int32()) for values in (records, ordinals, fullness)]
+        self._take(kind, pa.record_batch([*columns, *place], schema=schema_of(kind)))
+        if kind == "problem":
+            return
+        for row, kept in mended.items():
+            subject = str(columns[0][row].as_py())[:200]
+            problem = ProblemSeen(code="text-mended", subject=subject, message=f"read as {kept[:200]!r}")
+            for values, value in zip(self._pending["problem"], (problem, records[row], ordinals[row]), strict=True):
+                values.append(value)
 
 
-_Reader = Callable[[Any, Callable[[str], None]], Any]
-"""Takes one value out of a record as its column holds it: empty lists are None, texts are mended and noted."""
-
-
-def _reader(name: str) -> _Reader:
+def _column(name: str, items: Sequence[Any], mended: dict[int, str]) -> pa.Array:
+    """One field of all records; empty lists are null. `mended` gets the first text of a record that had to be."""
+    read = _kept if name in _IDS else _text
     if name in _OF_CREDITS:
-        field, read = _OF_CREDITS[name]
-        return lambda item, note: [read(getattr(credit, field), note) for credit in item.credits] or None
-    get = attrgetter(name)
+        get = attrgetter(_OF_CREDITS[name])
+        return _lists([[get(credit) for credit in item.credits] for item in items], read, mended)
+    values = list(map(attrgetter(name), items))
+    kind = _TYPES.get(name, pa.string())
     if name == "offer":
-        return lambda item, note: _offer(get(item), note)
-    if _TYPES.get(name) == _NAMES:
-        read = _identity if name in _IDS else _text
-        return lambda item, note: [read(part, note) for part in get(item)] or None
-    if name in _TYPES:
-        return lambda item, _note: get(item)
-    return _text_reader(get, _identity if name in _IDS else _text)
+        return _offers(values, mended)
+    if kind == _NAMES:
+        return _lists(values, read, mended)
+    return pa.array(_texts(values, read, mended) if kind == pa.string() else values, kind)
 
 
-def _text_reader(get: Callable[[Any], Any], read: Callable[[str, Callable[[str], None]], str]) -> _Reader:
-    def taken(item: Any, note: Callable[[str], None]) -> str | None:
-        value = get(item)
-        return None if value is None else read(value, note)
-
-    return taken
-
-
-def _offer(offer: OfferSeen | None, note: Callable[[str], None]) -> dict[str, Any] | None:
-    return None if offer is None else {name: read(offer, note) for name, read in _OFFER_READERS}
+def _offers(offers: Sequence[OfferSeen | None], mended: dict[int, str]) -> pa.Array:
+    is_null = [offer is None for offer in offers]
+    if all(is_null):
+        return pa.nulls(len(offers), _OFFER)
+    none = OfferSeen(fetch_id="")
+    some = [none if offer is None else offer for offer in offers]
+    columns = [_column(field.name, some, mended) for field in _OFFER]
+    return pa.StructArray.from_arrays(columns, fields=list(_OFFER), mask=pa.array(is_null))
 
 
-def _identity(text: str, note: Callable[[str], None]) -> str:
+def _lists(lists: Sequence[Sequence[str]], read: "_Read", mended: dict[int, str]) -> pa.Array:
+    counts = np.fromiter(map(len, lists), np.int64, len(lists))
+    if not counts.any():
+        return pa.nulls(len(lists), _NAMES)
+    flat: list[str | None] = list(chain.from_iterable(lists))
+    owners = np.repeat(np.arange(len(lists)), counts)
+    within: dict[int, str] = {}
+    values = pa.array(_texts(flat, read, within), pa.string())
+    for place, kept in within.items():
+        mended.setdefault(int(owners[place]), kept)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(counts == 0))
+
+
+_Read = Callable[[str, Callable[[str], None]], str]
+"""Takes a text as its column holds it, and notes where it had to be mended."""
+
+
+def _texts(values: list[str | None], read: _Read, mended: dict[int, str]) -> list[str | None]:
+    """The texts of a column; only those that are not plain ASCII cost more than a look."""
+    odd = [
+        row
+        for row, value in enumerate(values)
+        if value is not None and not (value.isascii() and value.isprintable() and value[:1] != " " != value[-1:])
+    ]
+    for row in odd:
+        values[row] = read(values[row], lambda kept, row=row: mended.setdefault(row, kept))  # type: ignore[arg-type, misc]
+    return values
+
+
+def _kept(text: str, note: Callable[[str], None]) -> str:
     """An id or path to the letter; lone surrogates, which no table can hold, are written out."""
     if text.isascii():
         return text
@@ -193,7 +182,3 @@ def _text(text: str, note: Callable[[str], None]) -> str:
     if is_mended:
         note(kept)
     return kept
-
-
-_OF_CREDITS = {"credit_artists": ("artist_id", _identity), "credit_roles": ("role", _text)}
-_OFFER_READERS = [(name, _reader(name)) for name in OfferSeen.__struct_fields__]

@@ -88,6 +88,13 @@ def finished_harvests(folder: Path) -> list[HarvestManifest]:
     return [read_manifest(file) for file in sorted(folder.glob(f"*/{MANIFEST_NAME}"))]
 
 
+def all_harvests(evidence: Path) -> dict[str, list[HarvestManifest]]:
+    """The finished harvests of each source that has some, oldest first."""
+    folders = sorted(evidence.iterdir()) if evidence.is_dir() else ()
+    found = {folder.name: finished_harvests(folder) for folder in folders if folder.is_dir()}
+    return {source: manifests for source, manifests in found.items() if manifests}
+
+
 def unfinished_harvest(folder: Path) -> Path | None:
     """The newest harvest folder if it was not finished, else None."""
     harvests = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

@@ -1,0 +1,187 @@
+"""A part: one file of evidence, read. Its rows of each kind, and a table of its answers, on disk.
+
+What a part says depends on the bytes of the file and on the program alone, not on other files: parts are read side by side, in any
+order, once; which of their rows count is decided when all are there (sightings.py).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import tenuto
+from tenuto.archive.durable import folder_durably
+from tenuto.catalogue.rows import Rows, schema_of
+from tenuto.evidence import EvidenceRecord, read_records
+from tenuto.model.answers import OK, Answer
+from tenuto.model.records import CountSeen, Seen
+from tenuto.sources import PERMISSION_KEY, parse
+
+ANSWERS = pa.schema(
+    [("record", pa.int32()), ("key", pa.binary()), ("outcome", pa.string()), ("uuid", pa.binary(16)), ("content", pa.binary(32)),
+     ("fetched_on", pa.date32()), ("evidence_id", pa.uint64()), ("permission", pa.large_binary())]
+)  # fmt: skip
+"""The answers of a part: `content` is null where nothing was read, `permission` is the file itself."""
+
+_ABOUT = "part.json"
+_TABLE = {"compression": "zstd", "compression_level": 1}
+_ENCODER = msgspec.json.Encoder()
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A file to read, and the folder that the part will be."""
+
+    file: str
+    kind: str
+    sha256: str
+    records: int
+    folder: str
+
+
+class About(msgspec.Struct, frozen=True):
+    """part.json: the kinds that it has rows of, and what is damaged: message and evidence id (0: not known)."""
+
+    kinds: tuple[str, ...]
+    damages: tuple[tuple[str, int], ...]
+
+
+class Part:
+    """A part on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
+
+    def answers(self) -> pa.Table:
+        """Its answers, in order."""
+        return pq.read_table(self.folder / "answers.parquet")
+
+    def rows(self, kind: str) -> Path | None:
+        """The rows of a kind."""
+        return self.folder / f"{kind}.parquet" if kind in self.about.kinds else None
+
+
+def is_read(folder: Path) -> bool:
+    """Whether a part is there, whole."""
+    return (folder / _ABOUT).is_file()
+
+
+@cache
+def program_digest() -> str:
+    """What a part depends on beside its file: the code that reads it. Another program reads everything again."""
+    root, digest = Path(tenuto.__file__).parent, hashlib.sha256()
+    for room in ("audio", "catalogue", "evidence", "model", "rights", "sources"):
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_part(task: Task, advance: Callable[[int], None]) -> None:
+    """Read a file of evidence into a part; `advance` is told of each record. Damage is noted, nothing is raised by it."""
+    path, damages = Path(task.file), list[tuple[str, int]]()
+    with folder_durably(Path(task.folder)) as beside:
+        with _Writer(beside) as writer:
+            if not path.is_file():
+                damages.append((f"{path.name} is missing; restore it from a copy, or harvest again", 0))
+            else:
+                _read(task, path, writer, damages, advance)
+        about = About(kinds=tuple(sorted(writer.kinds)), damages=tuple(damages))
+        (beside / _ABOUT).write_bytes(_ENCODER.encode(about) + b"\n")
+
+
+def _read(
+    task: Task, path: Path, writer: "_Writer", damages: list[tuple[str, int]], advance: Callable[[int], None]
+) -> None:
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != task.sha256:
+        damages.append((f"{path.name} has sha256 {digest}, harvest.json says {task.sha256}", 0))
+    count, rows, known = 0, Rows(writer.write), set[bytes]()
+    for record in read_records(path):
+        count += 1
+        advance(1)
+        if record.damage:
+            damages.append((record.damage, record.evidence_id))
+        if record.answer is not None and record.uuid is not None:
+            content_ = _taken(task.kind, record.answer, len(writer.answers), rows, is_known=record.uuid.bytes in known)
+            if record.answer.outcome == OK:
+                known.add(record.uuid.bytes)
+            writer.answers.append(_answer(record, record.answer, len(writer.answers), content_))
+    rows.close()
+    if count < task.records:
+        damages.append((f"{path.name} holds {count} records, its harvest wrote {task.records}", 0))
+
+
+def _taken(kind: str, answer: Answer, record: int, rows: Rows, *, is_known: bool) -> bytes | None:
+    """Take over what an answer says, and give the digest of that: SHA-256 over the request and the records (docs/format.md)."""
+    if answer.outcome != OK:
+        return None
+    digest = hashlib.sha256(ascii(answer.request.key).encode())
+    if answer.request.key == PERMISSION_KEY:
+        digest.update(b"\n" + hashlib.sha256(answer.body).hexdigest().encode())
+        return digest.digest()
+    is_empty = True
+
+    def counted() -> Iterator[Seen]:
+        nonlocal is_empty
+        for item in parse(kind, answer):
+            if not isinstance(item, CountSeen):  # harvest reconciles these
+                is_empty = False
+                digest.update(_line(item))
+                yield item
+
+    if is_known:
+        for _ in counted():
+            pass
+    else:
+        rows.add(record, counted())
+    return None if is_empty else digest.digest()
+
+
+def _line(item: Seen) -> bytes:
+    """A record as the content's digest takes it: LF, its name, and its fields as JSON."""
+    try:
+        return b"\n%b %b" % (type(item).__name__.encode(), _ENCODER.encode(item))
+    except UnicodeEncodeError:  # a lone surrogate, of which JSON knows nothing
+        return b"\n" + ascii(item).encode()
+
+
+def _answer(record: EvidenceRecord, answer: Answer, number: int, content: bytes | None) -> dict[str, Any]:
+    key = answer.request.key
+    return {
+        "record": number, "key": key.encode("utf-8", "surrogatepass"), "outcome": answer.outcome,
+        "uuid": record.uuid.bytes if record.uuid else None, "content": content, "fetched_on": answer.fetched_at.date(),
+        "evidence_id": record.evidence_id, "permission": answer.body if key == PERMISSION_KEY else None,
+    }  # fmt: skip
+
+
+class _Writer:
+    """The files of a part: rows as they come, the answers at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self.answers: list[dict[str, Any]] = []
+
+    @property
+    def kinds(self) -> set[str]:
+        return set(self._open)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._open.values():
+            writer.close()
+        pq.write_table(pa.Table.from_pylist(self.answers, ANSWERS), self._folder / "answers.parquet", **_TABLE)
+
+    def write(self, kind: str, batch: pa.RecordBatch) -> None:
+        """The next rows of a kind."""
+        if kind not in self._open:
+            self._open[kind] = pq.ParquetWriter(self._folder / f"{kind}.parquet", schema_of(kind), **_TABLE)
+        self._open[kind].write_batch(batch)

@@ -1,0 +1,183 @@
+"""Reading evidence into parts: every file that was not read yet, in processes of their own where there is much of it."""
+
+import hashlib
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from tenuto.archive.durable import remove_leftovers
+from tenuto.catalogue.parts import Part, Task, is_read, program_digest, read_part
+from tenuto.evidence import EvidenceFile, HarvestManifest
+from tenuto.model.errors import TenutoError
+from tenuto.model.progress import Progress
+
+_ALONE_BYTES = 8 * 2**20
+"""So much is read here in the time that processes need to start."""
+
+_SAY_EVERY_RECORDS = 200
+_LET_GO_S = 10.0
+
+Read = dict[str, list[list[tuple[EvidenceFile, Part]]]]
+"""Source -> its harvests, oldest first -> the parts of their files."""
+
+
+def read_all(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: Path, progress: Progress) -> Read:
+    """The parts of all finished harvests; those that `store` has already are taken from there.
+
+    What a kill leaves is a part less. Raises TenutoError where a process cannot go on.
+    """
+    remove_leftovers(store)
+    tasks: dict[str, Task] = {}
+    named: dict[str, list[list[tuple[EvidenceFile, Task]]]] = {}
+    for source, manifests in harvests.items():
+        named[source] = [
+            [
+                (file, _task(evidence / source / manifest.harvest / file.name, manifest.kind, file, store))
+                for file in manifest.files
+            ]
+            for manifest in manifests
+        ]
+        tasks |= {task.folder: task for files in named[source] for _, task in files}
+    missing = [task for task in tasks.values() if not is_read(Path(task.folder))]
+    progress.begin("read evidence", sum(task.records for task in tasks.values()), "records")
+    progress.advance(sum(task.records for task in tasks.values()) - sum(task.records for task in missing))
+    _read(missing, progress)
+    return {
+        source: [[(file, Part(Path(task.folder))) for file, task in files] for files in found]
+        for source, found in named.items()
+    }
+
+
+def forget_others(store: Path, read: Read) -> None:
+    """Delete the parts that nothing refers to any more: of evidence that is gone, or read by another program."""
+    used = {part.folder for found in read.values() for files in found for _, part in files}
+    for folder in store.iterdir() if store.is_dir() else ():
+        if folder not in used:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _task(path: Path, kind: str, file: EvidenceFile, store: Path) -> Task:
+    """A file as a task; its part is named by all that it depends on."""
+    try:
+        about = path.stat()
+        state = f"{about.st_size} {about.st_mtime_ns}"
+    except OSError:
+        state = "missing"
+    own = "/".join(path.parts[-3:])
+    name = hashlib.sha256(f"{own}\n{kind}\n{file.sha256}\n{state}\n{program_digest()}".encode()).hexdigest()[:32]
+    return Task(str(path), kind, file.sha256, file.records, str(store / name))
+
+
+def _read(tasks: Sequence[Task], progress: Progress) -> None:
+    sizes = {task.folder: _size(Path(task.file)) for task in tasks}
+    ordered = sorted(tasks, key=lambda task: (-sizes[task.folder], task.file))  # the largest first: all end together
+    count = min(len(ordered), os.cpu_count() or 1)
+    if count < 2 or sum(sizes.values()) < _ALONE_BYTES:  # noqa: PLR2004 -- two processes
+        for task in ordered:
+            read_part(task, progress.advance)
+        return
+    events: queue.Queue[tuple[_Reader, int | None]] = queue.Queue()
+    waiting = iter(ordered)
+    with ExitStack() as closing:
+        at_work = set[_Reader]()
+        for task, _ in zip(waiting, range(count), strict=False):
+            reader = closing.enter_context(_Reader(events))
+            reader.give(task)
+            at_work.add(reader)
+        while at_work:
+            reader, records = events.get()
+            if records is None:
+                raise TenutoError(
+                    f"the process that read {reader.task.file if reader.task else 'evidence'} ended with {reader.code()}; "
+                    "run the same again: what was read is kept"
+                )
+            if records >= 0:
+                progress.advance(records)
+                continue
+            at_work.discard(reader)
+            if (task_ := next(waiting, None)) is not None:
+                reader.give(task_)
+                at_work.add(reader)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+class _Reader:
+    """A process that reads the files that it is given; it ends with us, kill -9 included: its stdin ends then."""
+
+    def __init__(self, events: "queue.Queue[tuple[_Reader, int | None]]") -> None:
+        self.task: Task | None = None
+        self._events = events
+        words = [sys.executable, "-P", "-m", "tenuto.catalogue.reading"]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 -- our own words
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        if error is not None:
+            self._process.kill()
+        try:
+            self._process.wait(_LET_GO_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def give(self, task: Task) -> None:
+        """A file to read; a process that has died is heard of as one."""
+        self.task = task
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(msgspec.json.encode(task) + b"\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+
+    def code(self) -> str:
+        """How it ended, in words."""
+        code = self._process.wait()
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _listen(self) -> None:
+        with suppress(OSError, ValueError):
+            for line in self._process.stdout or ():
+                self._events.put((self, int(line)))
+        self._events.put((self, None))
+
+
+def _serve(lines: Iterator[bytes]) -> None:
+    """Read the files that stdin names; stdout has a number of records now and then, -1 where a part is whole."""
+    said = sys.stdout
+    for line in lines:
+        count = 0
+
+        def advance(done: int) -> None:
+            nonlocal count
+            count += done
+            if count >= _SAY_EVERY_RECORDS:
+                print(count, file=said, flush=True)
+                count = 0
+
+        read_part(msgspec.json.decode(line, type=Task), advance)
+        print(f"{count}\n-1", file=said, flush=True)
+
+
+if __name__ == "__main__":
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the files
+    _serve(iter(sys.stdin.buffer))
