@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, write_durably
 from tenuto.archive.layout import read_pointer
+from tenuto.catalogue.canonical import canonical_digest
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES
@@ -133,18 +134,6 @@ def write_edition(layout: Layout, edition: str, tables: Mapping[str, pa.Table], 
     return open_edition(folder)
 
 
-def canonical_digest(table: pa.Table) -> str:
-    """SHA-256 over the rows as JSON arrays in the table's column order, one a line, sorted (docs/format.md)."""
-    encoder = msgspec.json.Encoder()
-    lines: list[bytes] = []
-    for batch in table.to_batches(max_chunksize=65_536):
-        lines += [encoder.encode(list(row.values())) for row in batch.to_pylist()]
-    digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line + b"\n")
-    return digest.hexdigest()
-
-
 def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
     shaped = table.select(TABLES[name].names).cast(TABLES[name]).combine_chunks()
     rows = [column for column in _ROWS if column in shaped.column_names and column == f"{name}_row"]
@@ -156,11 +145,12 @@ def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
         use_dictionary=[column for column in shaped.column_names if column not in rows],
         column_encoding=dict.fromkeys(rows, "DELTA_BINARY_PACKED"),
     )
-    content = path.read_bytes()
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     return TableInfo(
         rows=shaped.num_rows,
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=path.stat().st_size,
+        sha256=sha256,
         canonical_sha256=canonical_digest(shaped),
     )
 
