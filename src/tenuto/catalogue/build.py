@@ -3,8 +3,7 @@
 It reads no clock, no network, no settings and no older edition; the same evidence gives the same bytes.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,14 @@ from tenuto.archive import Layout, remove_leftovers
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, write_edition
 from tenuto.catalogue.reading import forget_others, read_all
+from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
-from tenuto.catalogue.statements import SourceRights, Statements, TrackFacts
 from tenuto.evidence import HarvestManifest, all_harvests
 from tenuto.model.errors import UsageError
 from tenuto.model.findings import Finding
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.tables import FINDING
-from tenuto.rights import parse_permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +70,19 @@ def _tables(seen: Sightings, spill: Path) -> tuple[dict[str, pa.Table], list[Fin
         findings = [*_problems(con), *corrections.apply_corrections(con)]
         merge.number(con)
         findings += _missing_references(con)
-        tracks = merge.track_table(con)
-        statements = Statements(_rights(con, seen.permissions))
-        spoken = [statements.of(facts) for facts in _facts(con)]
-        tracks = (
-            tracks.append_column("statement_rows", pa.array([rows for rows, _, _ in spoken], pa.list_(pa.uint32())))
-            .append_column("licence", pa.array([licence for _, licence, _ in spoken], pa.string()))
-            .append_column("licence_url", pa.array([url for _, _, url in spoken], pa.string()))
-        )
+        statements, found = decide(con, seen.permissions)
         tables = {
             "artist": merge.artist_table(con),
             "release": merge.release_table(con),
-            "track": tracks,
+            "track": merge.track_table(con),
             "credit": merge.credit_table(con),
             "offer": merge.offer_table(con),
-            "statement": statements.table(),
+            "statement": statements,
             "history": merge.history_table(con),
             "tombstone": merge.tombstone_table(con),
             "correction": corrections.correction_table(con),
         }
-    return tables, [*findings, *statements.findings()]
+    return tables, [*findings, *found]
 
 
 def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:
@@ -101,46 +92,6 @@ def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:
         Finding(code=code, subject=subject, message=message, source=source, evidence_id=evidence_id)
         for code, subject, message, source, evidence_id in found
     ]
-
-
-def _rights(con: duckdb.DuckDBPyConnection, permissions: dict[str, tuple[str, int]]) -> dict[str, SourceRights]:
-    rights: dict[str, SourceRights] = defaultdict(SourceRights)
-    for source, (text, evidence_id) in sorted(permissions.items()):
-        rights[source].permission = parse_permission(text, f"the permission of {source}")
-        rights[source].permission_evidence_id = evidence_id
-    files = con.execute("""
-        SELECT source, path, text, evidence_id FROM licence_file_seen WHERE is_live ORDER BY source, path""").fetchall()
-    for source, path, text, evidence_id in files:
-        rights[source].add_file(path, text, evidence_id)
-    return rights
-
-
-def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[TrackFacts]:
-    """What rights are decided by, of each track in order."""
-    found = con.execute("""
-        WITH names AS (
-            SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
-            FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
-        )
-        SELECT track.source, track_id, offer.path, track.release_id, release.title, artists, licence_text,
-               attribution, track.evidence_id, licence_correction, correction_evidence_id
-        FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row) ORDER BY track_row""")
-    while batch := found.fetchmany(10_000):
-        for (
-            source,
-            track_id,
-            path,
-            release_id,
-            title,
-            artists,
-            licence_text,
-            attribution,
-            evidence_id,
-            *by_hand,
-        ) in batch:
-            release = tuple(name for name in (release_id, title) if name)
-            people = tuple(name for name in artists or () if name)
-            yield TrackFacts(source, track_id, path, release, people, licence_text, attribution, evidence_id, *by_hand)
 
 
 def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:

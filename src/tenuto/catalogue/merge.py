@@ -136,7 +136,9 @@ def release_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The `track` table without its statements: an operator's count of listens outranks a user's, a rank is no count."""
+    """The `track` table, what is `said` of its tracks included: an operator's count of listens outranks a user's, a rank is no
+    count.
+    """
     return con.sql("""
         SELECT track.* EXCLUDE (listens_count, listens_scope),
                CASE WHEN l.track_id IS NULL THEN track.listens_count ELSE l.listens_count END AS listens_count,
@@ -144,8 +146,9 @@ def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
                CASE WHEN l.track_id IS NOT NULL THEN (l.counted_on || CASE length(l.counted_on)
                         WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
                     ELSE track.counted_on END AS listens_on,
-               coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank
-        FROM track
+               coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank,
+               said.statement_rows, said.licence, said.licence_url
+        FROM track JOIN said USING (track_row)
         LEFT JOIN listens l USING (source, track_id)
         LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
         LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id

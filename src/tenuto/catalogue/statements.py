@@ -45,6 +45,13 @@ class SourceRights:
     copyright_files: list[tuple[CopyrightFile, int]] = field(default_factory=list)
     licence_files: dict[str, list[tuple[Licence | None, str, int]]] = field(default_factory=dict)
 
+    @property
+    def looks_at(self) -> set[str]:
+        """By what of a track it is decided, beside what the track says itself: `artist`, `release`, `track`, `path`."""
+        grants = self.permission.grant if self.permission else ()
+        found = {name for name in ("artist", "release", "track", "path") for grant in grants if getattr(grant, name)}
+        return found | ({"path"} if self.copyright_files or self.licence_files else set())
+
     def add_file(self, path: str, text: str, evidence_id: int) -> None:
         """A DEP-5 copyright file, or a LICENSE that speaks for its folder and what lies below; a broken DEP-5 file is a
         licence that nobody knows.
@@ -59,6 +66,16 @@ class SourceRights:
         self.licence_files.setdefault(folder, []).append((licence, path, evidence_id))
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What speaks for a track: rows of statements, the licence to show, and why they disagree, if they do."""
+
+    rows: tuple[int, ...]
+    licence: str | None
+    licence_url: str | None
+    conflict: str
+
+
 class Statements:
     """Gathers the statements of tracks; equal ones are kept once."""
 
@@ -67,22 +84,20 @@ class Statements:
         self._rows: dict[Statement, int] = {}
         self._unknown: dict[tuple[str, str, str], tuple[TrackFacts, int]] = {}
         self._grants: dict[tuple[str, int], Statement] = {}
-        self._conflicts: list[Finding] = []
+        self._count = 1
         self._used: dict[str, set[int]] = defaultdict(set)
 
-    def of(self, track: TrackFacts) -> tuple[list[int], str | None, str | None]:
-        """The rows of the statements that speak for a track, and the licence to show with its address."""
+    def of(self, track: TrackFacts, count: int = 1) -> Spoken:
+        """What speaks for a track, and for all `count` that are like it."""
+        self._count = count
         said = list(self._all(track))
         give_out = {statement.may_give_out for statement in said} - {None}
-        if len(give_out) > 1:
-            names = "; ".join(statement.name() for statement in said)
-            self._conflicts.append(
-                Finding(code="licence-conflict", subject=track.track_id, message=f"{names}: the strictest holds",
-                        source=track.source, evidence_id=track.evidence_id)
-            )  # fmt: skip
+        conflict = (
+            f"{'; '.join(statement.name() for statement in said)}: the strictest holds" if len(give_out) > 1 else ""
+        )
         named = min((s for s in said if s.licence), key=lambda s: _BASIS_ORDER.index(s.basis), default=None)
-        rows = [self._rows.setdefault(statement, len(self._rows)) for statement in said]
-        return rows, named.licence if named else None, named.licence_url if named else None
+        rows = tuple(self._rows.setdefault(statement, len(self._rows)) for statement in said)
+        return Spoken(rows, named.licence if named else None, named.licence_url if named else None, conflict)
 
     def table(self) -> pa.Table:
         """The `statement` table; row numbers are those that `of` gave."""
@@ -101,7 +116,7 @@ class Statements:
         return pa.Table.from_pylist(rows, STATEMENT)
 
     def findings(self) -> list[Finding]:
-        """Licences that nobody here knows, statements that disagree, grants that fit nothing."""
+        """Licences that nobody here knows, grants that fit nothing."""
         unknown = [
             Finding(code="licence-unknown", subject=text[:200], source=source,
                     message=f"{basis.replace('_', ' ')} of {count:,} tracks, the first {first.track_id}; "
@@ -109,7 +124,7 @@ class Statements:
                     evidence_id=first.evidence_id)
             for (source, basis, text), (first, count) in self._unknown.items()
         ]  # fmt: skip
-        return [*unknown, *self._conflicts, *self._unmatched()]
+        return [*unknown, *self._unmatched()]
 
     def _all(self, track: TrackFacts) -> Iterable[Statement]:
         rights = self._rights.get(track.source, SourceRights())
@@ -192,7 +207,7 @@ class Statements:
 
     def _not_known(self, track: TrackFacts, basis: str, text: str) -> None:
         first, count = self._unknown.get((track.source, basis, text), (track, 0))
-        self._unknown[(track.source, basis, text)] = (first, count + 1)
+        self._unknown[(track.source, basis, text)] = (first, count + self._count)
 
     def _unmatched(self) -> list[Finding]:
         findings = []
