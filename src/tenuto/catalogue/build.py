@@ -3,16 +3,18 @@
 It reads no clock, no network, no settings and no older edition; the same evidence gives the same bytes.
 """
 
+import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.catalogue import corrections, merge
-from tenuto.catalogue.edition import FORMAT, Edition, damage_of, write_edition
+from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
 from tenuto.catalogue.reading import forget_others, read_all
 from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
@@ -22,6 +24,8 @@ from tenuto.model.findings import Finding
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.tables import FINDING
+
+_LICENCES = "SELECT coalesce(licence, 'unknown') AS name, count(*) FROM said GROUP BY name ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +51,41 @@ def build(layout: Layout, progress: Progress) -> Built:
     name = f"{sightings.newest().isoformat()}-{short_digest([FORMAT, digest])}"
     is_new = not layout.edition(name).exists()
     damage = "" if is_new else damage_of(layout.edition(name))
-    progress.begin(f"merge into {name}")
-    tables, findings = _tables(sightings, layout.state / "duckdb")
-    findings += sightings.findings
-    tables["finding"] = _finding_table(findings)
-    about = {
-        "evidence_sha256": digest,
-        "newest_evidence": sightings.newest(),
-        "sources": _sources(harvests, tables),
-        "licences": _licences(tables["track"]),
-        "findings": dict(sorted(Counter(finding.code for finding in set(findings)).items())),
-    }
-    built = Built(write_edition(layout, name, tables, about), is_new, damage)
+    if is_new or damage:
+        progress.begin(f"merge into {name}")
+        about = {"evidence_sha256": digest, "newest_evidence": sightings.newest()}
+        edition = _merge(layout, name, sightings, harvests, about)
+    else:
+        edition = open_edition(layout.edition(name))
+    make_current(layout, edition)
     forget_others(layout.parts, read)
-    return built
+    return Built(edition, is_new, damage)
 
 
-def _tables(seen: Sightings, spill: Path) -> tuple[dict[str, pa.Table], list[Finding]]:
-    with duckdb.connect(config={"threads": 2, "temp_directory": str(spill)}) as con:
+def _merge(
+    layout: Layout, name: str, seen: Sightings, harvests: dict[str, list[HarvestManifest]], about: dict[str, Any]
+) -> Edition:
+    """Merge what was seen, and write the edition."""
+    with duckdb.connect(config={"threads": os.cpu_count() or 1, "temp_directory": str(layout.state / "duckdb")}) as con:
         merge.load(con, seen.parts, seen.table())
         merge.merge(con)
         findings = [*_problems(con), *corrections.apply_corrections(con)]
         merge.number(con)
         findings += _missing_references(con)
         statements, found = decide(con, seen.permissions)
+        findings = sorted({*findings, *found, *seen.findings})
         tables = {
-            "artist": merge.artist_table(con),
-            "release": merge.release_table(con),
-            "track": merge.track_table(con),
-            "credit": merge.credit_table(con),
-            "offer": merge.offer_table(con),
-            "statement": statements,
-            "history": merge.history_table(con),
-            "tombstone": merge.tombstone_table(con),
-            "correction": corrections.correction_table(con),
+            **{name: partial(rows, con) for name, rows in merge.ROWS.items()},
+            "correction": partial(corrections.correction_table, con),
+            "statement": statements.to_reader,
+            "finding": _finding_table(findings).to_reader,
         }
-    return tables, [*findings, *found]
+        about |= {
+            "sources": _sources(con, harvests),
+            "licences": dict(con.execute(_LICENCES).fetchall()),
+            "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
+        }
+        return write_edition(layout, name, tables, about)
 
 
 def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:
@@ -113,19 +116,17 @@ def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:
 
 
 def _finding_table(findings: list[Finding]) -> pa.Table:
-    rows = [finding.document() for finding in sorted(set(findings))]
-    return pa.Table.from_pylist(rows, FINDING)
+    return pa.Table.from_pylist([finding.document() for finding in findings], FINDING)
 
 
-def _sources(harvests: dict[str, list[HarvestManifest]], tables: dict[str, pa.Table]) -> dict[str, dict[str, object]]:
-    tracks = Counter(tables["track"].column("source").to_pylist())
-    stones = Counter(tables["tombstone"].column("source").to_pylist())
+def _sources(
+    con: duckdb.DuckDBPyConnection, harvests: dict[str, list[HarvestManifest]]
+) -> dict[str, dict[str, object]]:
+    counts = [
+        dict(con.execute(f"SELECT source, count(*) FROM {tracks} GROUP BY source").fetchall())
+        for tracks in ("track", "(SELECT source FROM track_all WHERE NOT is_live)")
+    ]
     return {
-        name: {"kind": manifests[-1].kind, "tracks": tracks[name], "tombstones": stones[name]}
+        name: {"kind": manifests[-1].kind, "tracks": counts[0].get(name, 0), "tombstones": counts[1].get(name, 0)}
         for name, manifests in harvests.items()
     }
-
-
-def _licences(track: pa.Table) -> dict[str, int]:
-    counts = Counter(licence or "unknown" for licence in track.column("licence").to_pylist())
-    return dict(sorted(counts.items()))

@@ -57,11 +57,11 @@ def apply_corrections(con: duckdb.DuckDBPyConnection) -> list[Finding]:
     return findings
 
 
-def correction_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def correction_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """All corrections that hold, applied or not."""
     return con.sql("""
         SELECT corrected_source AS source, kind, own_id, field, value, reason, corrected_by, evidence_id
-        FROM correction_seen WHERE is_live ORDER BY ALL""").to_arrow_table()
+        FROM correction_seen WHERE is_live ORDER BY ALL""").to_arrow_reader()
 
 
 def _apply(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, write_durably
 from tenuto.archive.layout import read_pointer
-from tenuto.catalogue.canonical import canonical_digest
+from tenuto.catalogue.canonical import CanonicalDigest
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES
@@ -118,41 +118,60 @@ def damage_of(folder: Path) -> str:
     return ""
 
 
-def write_edition(layout: Layout, edition: str, tables: Mapping[str, pa.Table], about: Mapping[str, Any]) -> Edition:
-    """Write an edition whole and make it the current one; one of that name is left as it is, unless it is damaged."""
+def write_edition(
+    layout: Layout, edition: str, tables: Mapping[str, Callable[[], pa.RecordBatchReader]], about: Mapping[str, Any]
+) -> Edition:
+    """Write an edition whole; one of that name is left as it is, unless it is damaged. `tables` give their rows in order."""
     folder = layout.edition(edition)
     if folder.exists() and damage_of(folder):
         folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
     if not folder.exists():
         with folder_durably(folder) as beside:
-            infos = {name: _write_table(beside / f"{name}.parquet", tables[name], name) for name in TABLES}
+            infos = {name: _write_table(beside / f"{name}.parquet", tables[name](), TABLES[name]) for name in TABLES}
             info = EditionInfo(edition=edition, tables=infos, **about)
             document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
             (beside / EDITION_NAME).write_bytes(document + b"\n")
-    write_durably(layout.catalogue / "current", f"{edition}\n".encode())
-    remove_leftovers(layout.catalogue)
     return open_edition(folder)
 
 
-def _write_table(path: Path, table: pa.Table, name: str) -> TableInfo:
-    shaped = table.select(TABLES[name].names).cast(TABLES[name]).combine_chunks()
-    rows = [column for column in _ROWS if column in shaped.column_names and column == f"{name}_row"]
-    pq.write_table(
-        shaped,
+def make_current(layout: Layout, edition: Edition) -> None:
+    """Let everything that comes behind the catalogue go by this edition."""
+    write_durably(layout.catalogue / "current", f"{edition.info.edition}\n".encode())
+    remove_leftovers(layout.catalogue)
+
+
+def _write_table(path: Path, rows: pa.RecordBatchReader, schema: pa.Schema) -> TableInfo:
+    """Write a table as its rows come."""
+    numbers = [name for name in _ROWS if name == schema.names[0]]
+    canonical, count = CanonicalDigest(), 0
+    with pq.ParquetWriter(
         path,
+        schema,
         compression="zstd",
-        row_group_size=_ROW_GROUP,
-        use_dictionary=[column for column in shaped.column_names if column not in rows],
-        column_encoding=dict.fromkeys(rows, "DELTA_BINARY_PACKED"),
-    )
+        use_dictionary=[name for name in schema.names if name not in numbers],
+        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+    ) as writer:
+        for group in _row_groups(rows, schema):
+            writer.write_table(group, row_group_size=_ROW_GROUP)
+            for batch in group.to_batches():
+                canonical.add(batch)
+            count += group.num_rows
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return TableInfo(
-        rows=shaped.num_rows,
-        bytes=path.stat().st_size,
-        sha256=sha256,
-        canonical_sha256=canonical_digest(shaped),
-    )
+    return TableInfo(rows=count, bytes=path.stat().st_size, sha256=sha256, canonical_sha256=canonical.hexdigest())
+
+
+def _row_groups(rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows in tables of one row group each; bytes do not depend on the batches that they come in."""
+    pending: list[pa.Table] = []
+    for batch in rows:
+        pending.append(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+        while sum(table.num_rows for table in pending) >= _ROW_GROUP:
+            whole = pa.concat_tables(pending)
+            yield whole.slice(0, _ROW_GROUP).combine_chunks()
+            pending = [whole.slice(_ROW_GROUP)]
+    if sum(table.num_rows for table in pending):
+        yield pa.concat_tables(pending).combine_chunks()
 
 
 def load_statements(edition: Edition) -> list[Statement]:

@@ -13,6 +13,9 @@ import pyarrow as pa
 from tenuto.catalogue.parts import Part
 from tenuto.catalogue.rows import KINDS, schema_of
 
+BATCH_ROWS = 65_536
+"""Rows of a table that are handed on at once."""
+
 _OWN_IDS = {"artist": "artist_id", "release": "release_id", "track": "track_id"}
 
 
@@ -113,12 +116,12 @@ def number(con: duckdb.DuckDBPyConnection) -> None:
         WHERE position <= 65535""")
 
 
-def artist_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def artist_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `artist` table, in order."""
-    return con.sql("SELECT * FROM artist ORDER BY artist_row").to_arrow_table()
+    return con.sql("SELECT * FROM artist ORDER BY artist_row").to_arrow_reader(BATCH_ROWS)
 
 
-def release_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def release_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `release` table; a date's missing parts are 1, its precision says so."""
     return con.sql("""
         WITH artists AS (
@@ -132,10 +135,10 @@ def release_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
                    AS release_date,
                CASE length(release_date) WHEN 4 THEN 'year' WHEN 7 THEN 'month' WHEN 10 THEN 'day' END
                    AS release_date_precision
-        FROM release LEFT JOIN artists USING (release_row) ORDER BY release_row""").to_arrow_table()
+        FROM release LEFT JOIN artists USING (release_row) ORDER BY release_row""").to_arrow_reader(BATCH_ROWS)
 
 
-def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def track_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `track` table, what is `said` of its tracks included: an operator's count of listens outranks a user's, a rank is no
     count.
     """
@@ -152,24 +155,24 @@ def track_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
         LEFT JOIN listens l USING (source, track_id)
         LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
         LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id
-        ORDER BY track_row""").to_arrow_table()
+        ORDER BY track_row""").to_arrow_reader(BATCH_ROWS)
 
 
-def credit_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def credit_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `credit` table; positions count from 1 in the order in which the source names people, 65,535 at most."""
     return con.sql("""
         SELECT track_row, (row_number() OVER (PARTITION BY track_row ORDER BY position))::USMALLINT AS position,
                artist_row, role
-        FROM credit_named WHERE artist_row IS NOT NULL ORDER BY track_row, position""").to_arrow_table()
+        FROM credit_named WHERE artist_row IS NOT NULL ORDER BY track_row, position""").to_arrow_reader(BATCH_ROWS)
 
 
-def offer_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def offer_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `offer` table: what the source offers to fetch."""
     return con.sql("""
-        SELECT track_row, offer.* FROM track WHERE offer IS NOT NULL ORDER BY track_row""").to_arrow_table()
+        SELECT track_row, offer.* FROM track WHERE offer IS NOT NULL ORDER BY track_row""").to_arrow_reader(BATCH_ROWS)
 
 
-def history_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def history_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `history` table: each day on which a track was seen with other popularity or listens than before."""
     return con.sql("""
         WITH seen AS (
@@ -186,12 +189,24 @@ def history_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
         QUALIFY row_number() OVER before = 1
              OR (seen.popularity, seen.listens_count) IS DISTINCT FROM
                 (lag(seen.popularity) OVER before, lag(seen.listens_count) OVER before)
-        ORDER BY ALL""").to_arrow_table()
+        ORDER BY ALL""").to_arrow_reader(BATCH_ROWS)
 
 
-def tombstone_table(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def tombstone_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """The `tombstone` table: tracks that the newest harvest of their source no longer shows."""
     return con.sql("""
         SELECT source, 'track' AS kind, track_id AS own_id, title, 'vanished' AS reason,
                first_seen AS first_seen_on, last_seen AS last_seen_on, evidence_id
-        FROM track_all WHERE NOT is_live ORDER BY source, own_id""").to_arrow_table()
+        FROM track_all WHERE NOT is_live ORDER BY source, own_id""").to_arrow_reader(BATCH_ROWS)
+
+
+ROWS = {
+    "artist": artist_table,
+    "release": release_table,
+    "track": track_table,
+    "credit": credit_table,
+    "offer": offer_table,
+    "history": history_table,
+    "tombstone": tombstone_table,
+}
+"""The tables that are made here."""
