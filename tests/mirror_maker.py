@@ -103,8 +103,12 @@ class World:
 
     def drop(self, crate: str) -> None:
         """Publish without a crate."""
-        self.sign(crates=tuple(one for one in self.index.crates if one.crate != crate))
+        self.take_out(crate)
         (self.folder / "crates" / f"{crate}.zip").unlink()
+
+    def take_out(self, crate: str) -> None:
+        """Publish an index that does not name a crate; its file stays where it is."""
+        self.sign(crates=tuple(one for one in self.index.crates if one.crate != crate))
 
     def put(self, entry: IndexCrate) -> None:
         """Publish with this entry of a crate."""
@@ -251,6 +255,11 @@ class Holder:
         return [path for path in self.root.rglob("*") if path.is_file() and content in path.read_bytes()]
 
 
+def words_of(holder: Holder, *more: str) -> list[str]:
+    """The verb for this mirror, which nobody from elsewhere reaches."""
+    return ["mirror", holder.of, "--into", str(holder.root), "--listen", "127.0.0.1:0", "--reach", "peers", *more]
+
+
 def tail_bytes(before: bytes, after: bytes, piece: int = MIB) -> int:
     """At most so much of a revision may be received: the pieces from the end of `leaves.bin` on."""
     del before
@@ -325,6 +334,17 @@ def seeding(
         yield peer
     finally:
         peer.close()
+
+
+def poisoned(world: World, folder: Path, every: int = 1) -> Path:
+    """The crates with other bytes in every so manieth piece."""
+    folder.mkdir()
+    for crate in CRATES:
+        content = bytearray(world.whole(crate))
+        for at in range(0, len(content), every * MIB):
+            content[at : at + 64] = bytes(byte ^ 0xFF for byte in content[at : at + 64])
+        (folder / f"{crate}.zip").write_bytes(content)
+    return folder
 
 
 def wait_until(is_so: Any, what: str, timeout_s: float = 8.0) -> None:

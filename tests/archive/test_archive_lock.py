@@ -1,10 +1,12 @@
 """One process at a time; the lock dies with its holder, however it died."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from support import make_archive, tenuto
 from tenuto.archive import ArchiveLock
+from tenuto.archive.lock import refuse_while_held, rest_of, wait_for_rest
 from tenuto.model.errors import ArchiveInUseError
 
 HOLDER = """
@@ -117,3 +120,42 @@ def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
         with ArchiveLock(tmp_path / "lock", "b"):
             pass
         child.kill()
+
+
+def test_rest_is_the_same_until_somebody_takes_the_lock_and_none_while_it_is_held(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    never = rest_of(lock)
+    assert never is not None
+    assert not lock.exists()
+    with ArchiveLock(lock, "a"):
+        assert rest_of(lock) is None
+    once = rest_of(lock)
+    assert once not in {None, never}
+    assert rest_of(lock) == once
+    with held_by_another(lock) as holder:
+        with pytest.raises(ArchiveInUseError, match="in use by tenuto catalogue build"):
+            refuse_while_held(lock)
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    assert rest_of(lock) not in {None, never, once}
+    refuse_while_held(lock)
+
+
+def test_rest_is_waited_for_and_who_works_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    held = ArchiveLock(tmp_path / "lock", "keep").__enter__()
+    ends = threading.Timer(1.2, held.__exit__, (None, None, None))
+    ends.start()
+    wait_for_rest(tmp_path / "lock", said.append)
+    assert [one.partition(" (")[0] for one in said] == ["tenuto keep"]
+    ends.join()
+
+
+def test_who_only_looks_whether_the_lock_is_free_keeps_nobody_from_it(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        ends = threading.Timer(0.05, fcntl.flock, (look, fcntl.LOCK_UN))
+        ends.start()
+        with ArchiveLock(tmp_path / "lock", "withdraw"):
+            pass
+        ends.join()

@@ -1,6 +1,7 @@
 """The rendered chorales."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,30 @@ def test_rendering_twice_gives_the_same_bytes(rendered: list[Path], tmp_path: Pa
     again = chorales.render(tmp_path)
     assert [file.read_bytes() for file in again] == [file.read_bytes() for file in rendered]
     assert sorted(tmp_path.iterdir()) == [*sorted(again), tmp_path / "LICENSE"]
+
+
+def test_they_are_rendered_once_and_again_where_that_was_stopped_or_the_table_is_another(
+    rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+
+    def quick(into: Path) -> list[Path]:
+        begun.append(into)
+        return [Path(shutil.copy(file, into)) for file in rendered]
+
+    monkeypatch.setattr(chorales, "render", quick)
+    said: list[str] = []
+    first = chorales.rendered(tmp_path, said.append)
+    assert chorales.rendered(tmp_path, said.append) == first
+    assert [file.name for file in first] == [file.name for file in rendered]
+    assert (len(begun), said) == (1, ["rendering the chorales"])
+    (tmp_path / chorales.MARK).unlink()
+    chorales.rendered(tmp_path, said.append)
+    other = tmp_path / "other.txt"
+    other.write_text("# another table\n")
+    monkeypatch.setattr(chorales, "TABLE", other)
+    chorales.rendered(tmp_path, said.append)
+    assert len(begun) == 3
 
 
 def test_each_is_a_short_lossless_stereo_file_that_ends_in_silence(rendered: list[Path]) -> None:

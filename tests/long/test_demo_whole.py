@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from swarming import tell
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+
 ROOT = Path(__file__).parents[2]
 SILENT_MAX_S = 5.0
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+WALL_MAX_S = 90.0
+BUSY_FACTOR = 4.0
+"""The limits are for a machine that does nothing else; where other tests run beside, a demo that hangs is found all the same."""
 
 KEYS = {"tracks", "tombstones", "recordings", "recordings_bytes", "listens_kept_frac", "crates", "crates_dark", "withdrawn",
         "statuses", "findings", "repaired_pieces", "setup_s", "wall_s"}  # fmt: skip
@@ -32,6 +38,12 @@ def tree(tmp_path):
     yield tree
     for process in _left(tree):
         os.kill(process, signal.SIGKILL)
+
+
+def _factor():
+    """How much longer than alone it may take: workers run other tests beside, and the load says who else is there."""
+    is_busy = "PYTEST_XDIST_WORKER" in os.environ or os.getloadavg()[0] > 0.5 * (os.cpu_count() or 1)
+    return BUSY_FACTOR if is_busy else 1.0
 
 
 def _start(tree, env=None):
@@ -73,20 +85,23 @@ def _none_left(tree, within_s=10.0):
     return not _left(tree)
 
 
-def test_the_demo_leaves_an_archive_a_mirror_and_figures_that_add_up_and_no_process(tree):
+def test_the_demo_leaves_an_archive_a_mirror_and_figures_that_add_up_and_no_process(tree, capsys):
+    factor = _factor()
     with _start(tree) as process:
         said, silent_s = _watch(process)
     assert process.returncode == 0, said[-2000:]
-    assert silent_s < SILENT_MAX_S, f"it said nothing for {silent_s:.1f} s"
     assert _none_left(tree)
     summary = json.loads((tree / "demo/summary.json").read_text())
+    took = f"the demo: {summary['setup_s']} + {summary['wall_s']} s, silent for {silent_s:.1f} s at most"
+    tell(capsys, f"{took}, limits times {factor:.0f}")
+    assert silent_s < SILENT_MAX_S * factor, took
+    assert summary["wall_s"] <= WALL_MAX_S * factor, took
     assert summary.keys() >= KEYS
     assert sum(summary["statuses"].values()) == summary["tracks"] > 0
     assert summary["withdrawn"] == summary["statuses"]["withdrawn"] == 1
     assert summary["repaired_pieces"] == 1
     assert summary["repaired_bytes"] <= 2**20
     assert summary["mirror_crates"] == summary["crates"] - summary["crates_dark"]
-    assert summary["wall_s"] <= 90
     for crate in (tree / "demo/mirror/crates").glob("*.zip"):
         assert crate.read_bytes() == (tree / "demo/archive/crates" / crate.name).read_bytes()
     assert "tenuto doctor" in said

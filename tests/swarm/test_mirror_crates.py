@@ -8,30 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mirror_maker import CRATES, MIB, Holder, World, a_world, seeding, tail_bytes, without_crates
+from mirror_maker import CRATES, MIB, Holder, World, seeding, tail_bytes, without_crates, words_of
 from publication_maker import serving
 from tenuto.archive import load_settings
 from tenuto.cli import _run
 from tenuto.model.errors import ArchiveInUseError
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 ALL = tuple(CRATES)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
-
-
-@pytest.fixture
-def holder(tmp_path: Path, world: World) -> Holder:
-    return Holder(tmp_path / "mirror", str(world.folder))
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr("tenuto.swarm.mirror._PUBLISHING_S", (0.0,), raising=False)
 
 
 # -- revisions
@@ -141,7 +126,7 @@ def test_a_crate_that_leaves_the_index_and_comes_back_is_not_fetched_again(world
         with seeding(world) as peer:
             holder(peers=[peer.address])
         entry = world.crate("heard-b")
-        world.sign(crates=tuple(one for one in world.index.crates if one.crate != "heard-b"))
+        world.take_out("heard-b")
         done = holder()
         assert done.left == {}
         holder.assert_holds(world, *(set(ALL) - {"heard-b"}))
@@ -155,7 +140,7 @@ def test_metadata_of_an_older_edition_goes_when_its_room_is_needed(world: World,
     space = sum(crate.bytes for crate in world.index.crates) + world.crate("meta-0001").bytes + 20_000
     holder(space=space)
     world.add("meta-0002", (30_000,), kind="metadata", band="")
-    world.sign(crates=tuple(crate for crate in world.index.crates if crate.crate != "meta-0001"))
+    world.take_out("meta-0001")
     done = holder(space=space)
     assert done.dropped == []
     assert (holder.layout.incoming / "meta-0001.zip").exists()
@@ -260,10 +245,6 @@ def test_a_new_mirror_of_a_place_that_is_away_is_not_begun(world: World, tmp_pat
 
 
 # -- folders
-
-
-def words_of(holder: Holder, *more: str) -> list[str]:
-    return ["mirror", holder.of, "--into", str(holder.root), "--listen", "127.0.0.1:0", "--reach", "peers", *more]
 
 
 @pytest.mark.parametrize("what", ["not empty", "an archive", "a file", "a broken link"])

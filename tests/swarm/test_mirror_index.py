@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import tenuto.publication.lookup
-from mirror_maker import CRATES, GB, Holder, World, a_world
+from mirror_maker import CRATES, GB, MIB, Holder, World, a_world
 from publication_maker import Asked, Handler, answer, endless, serving
 from tenuto.archive import load_settings
 from tenuto.cli import _run
@@ -21,24 +21,7 @@ from tenuto.model.errors import IntegrityError, SourceError, UsageError
 from tenuto.publication.documents import FileRef, encode_index, parse_index
 from tenuto.publication.lookup import OtherKeyError
 
-MIB = 2**20
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
-
-
-@pytest.fixture
-def holder(tmp_path: Path, world: World) -> Holder:
-    return Holder(tmp_path / "mirror", str(world.folder))
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr("tenuto.swarm.mirror._PUBLISHING_S", (0.0,), raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def other_key(world: World, **changed: Any) -> None:

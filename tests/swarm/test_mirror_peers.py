@@ -6,36 +6,12 @@ from typing import Any
 
 import pytest
 
-from mirror_maker import CRATES, MIB, Holder, World, a_world, seeding, without_crates
+from mirror_maker import CRATES, MIB, Holder, World, poisoned, seeding, without_crates
 from publication_maker import Asked, Handler, answer, serving
 
-pytestmark = pytest.mark.long  # processes, and waiting for them
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("impatient")]  # processes, and waiting for them
 
 ALL = tuple(CRATES)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr("tenuto.publication.places.web.TIMEOUT_S", 1.5)
-    monkeypatch.setattr("tenuto.swarm.fetching.LONELY_S", 1.0)
-
-
-def poisoned(world: World, folder: Path, every: int = 1) -> Path:
-    """The crates with other bytes in every so manieth piece."""
-    folder.mkdir()
-    for crate in ALL:
-        content = bytearray(world.whole(crate))
-        for at in range(0, len(content), every * MIB):
-            content[at : at + 64] = bytes(byte ^ 0xFF for byte in content[at : at + 64])
-        (folder / f"{crate}.zip").write_bytes(content)
-    return folder
 
 
 # -- peers

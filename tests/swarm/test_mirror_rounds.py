@@ -14,36 +14,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror_maker import CRATES, Holder, Peer, Said, World, a_world, wait_until, without_crates
+from mirror_maker import CRATES, Holder, Peer, Said, World, wait_until, without_crates
 from publication_maker import Asked, Handler, serving
 from tenuto.archive import load_settings
 from tenuto.cli import _run
 from tenuto.swarm.status import mirror_status
 
-pytestmark = pytest.mark.long  # processes, and waiting for them
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("alone")]  # processes, and waiting for them
 
 ALL = set(CRATES)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
-
-
-@pytest.fixture
-def holder(tmp_path: Path, world: World) -> Holder:
-    return Holder(tmp_path / "mirror", str(world.folder))
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
-    monkeypatch.setattr("tenuto.swarm.mirror._PUBLISHING_S", (0.0,), raising=False)
-
-
-def take_out(world: World, crate: str) -> None:
-    world.sign(crates=tuple(one for one in world.index.crates if one.crate != crate))
 
 
 @contextmanager
@@ -86,7 +65,7 @@ def test_an_index_that_comes_while_crates_are_fetched_is_followed_without_seedin
         begun = time.monotonic()
         with beside(lambda: holder(patience_s=6.0, every_s=0.3)):
             wait_until(lambda: any(one.path.endswith(".zip") for one in site.log), "that it fetches")
-            take_out(world, "heard-b")
+            world.take_out("heard-b")
             wait_until(lambda: holder.rounds, "that the round ends", 4.0)
         assert time.monotonic() - begun < 20
     first, last = holder.rounds
@@ -115,7 +94,7 @@ def test_a_slow_place_holds_up_neither_other_crates_nor_the_look_at_the_index(
             for crate in ALL - {"heard-a"}:
                 peer.seed(world.torrent(crate), world.root / "crates")
             wait_until(lambda: holder.crates() == ALL - {"heard-a"}, "the other crates", 12.0)
-            take_out(world, "heard-a")
+            world.take_out("heard-a")
     peer.close()
     assert [one.is_overtaken for one in holder.rounds] == [True, False]
     part = (holder.layout.incoming / "heard-a.zip").read_bytes()
@@ -161,7 +140,7 @@ def test_another_index_is_written_down_only_once_it_was_read_and_believed(
         holder(of=world.folder)
         for name in ("index.json", "index.json.sig"):
             (elsewhere / name).write_bytes((world.folder / name).read_bytes())
-        take_out(world, "heard-b")
+        world.take_out("heard-b")
     holder()
     before = holder.layout.settings.read_bytes()
     if what == "another key":

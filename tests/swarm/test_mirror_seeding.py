@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mirror_maker import CRATES, Holder, Peer, a_world, tail_bytes, wait_until
+from mirror_maker import CRATES, Holder, Peer, World, tail_bytes, wait_until
 from publication_maker import answer, serving
+from swarming import free_port
 
-pytestmark = pytest.mark.long  # processes, and waiting for them
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("at_home")]  # processes, and waiting for them
 
 ALL = tuple(CRATES)
 
@@ -24,17 +25,7 @@ ALL = tuple(CRATES)
 @contextmanager
 def following(holder: Holder, log: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A mirror that follows every second, as a process."""
-    words = [
-        "mirror",
-        holder.of,
-        "--into",
-        str(holder.root),
-        "--space",
-        "1GB",
-        "--seed",
-        "--every",
-        "1s",
-    ]
+    words = ["mirror", holder.of, "--into", str(holder.root), "--space", "1GB", "--seed", "--every", "1s"]
     words += [] if "--patience" in more else ["--patience", "3s"]
     words += ["--reach", "peers", *more]
     words += [] if "--listen" in more else ["--listen", "127.0.0.1:0"]
@@ -51,11 +42,6 @@ def following(holder: Holder, log: Path, *more: str) -> Iterator["subprocess.Pop
         process.wait()
 
 
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 def port_in(log: Path) -> str:
     def found() -> str:
         text = log.read_text(errors="replace")
@@ -65,9 +51,8 @@ def port_in(log: Path) -> str:
     return f"127.0.0.1:{found()}"
 
 
-def test_it_gives_out_follows_moves_and_ends(tmp_path: Path) -> None:
-    world = a_world(tmp_path)
-    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+def test_it_gives_out_follows_moves_and_ends(world: World, holder: Holder, tmp_path: Path) -> None:
+    log = tmp_path / "log"
     peer = Peer()
     with following(holder, log) as process:
         address = port_in(log)
@@ -96,21 +81,14 @@ def test_it_gives_out_follows_moves_and_ends(tmp_path: Path) -> None:
     holder.assert_holds(world, *(set(ALL) - {"heard-b"}))
 
 
-def a_free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def test_it_gives_out_what_is_here_while_a_crate_is_waited_for_and_follows_a_new_index_meanwhile(
-    tmp_path: Path,
+    world: World, holder: Holder, tmp_path: Path
 ) -> None:
-    world = a_world(tmp_path)
-    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+    log = tmp_path / "log"
     (world.folder / "crates/heard-a.zip").unlink()
     holder(patience_s=0.5)
     holder.assert_holds(world, *(set(ALL) - {"heard-a"}))
-    peer, address = Peer(), f"127.0.0.1:{a_free_port()}"
+    peer, address = Peer(), f"127.0.0.1:{free_port()}"
     with following(holder, log, "--patience", "60s", "--listen", address) as process:
         (tmp_path / "got").mkdir()
 
@@ -134,9 +112,8 @@ def test_it_gives_out_what_is_here_while_a_crate_is_waited_for_and_follows_a_new
     peer.close()
 
 
-def test_a_place_that_goes_away_and_comes_back_is_followed_again(tmp_path: Path) -> None:
-    world = a_world(tmp_path)
-    holder, log = Holder(tmp_path / "mirror", str(world.folder)), tmp_path / "log"
+def test_a_place_that_goes_away_and_comes_back_is_followed_again(world: World, holder: Holder, tmp_path: Path) -> None:
+    log = tmp_path / "log"
     with following(holder, log) as process:
         port_in(log)
         away = world.folder.rename(tmp_path / "away")
@@ -149,15 +126,15 @@ def test_a_place_that_goes_away_and_comes_back_is_followed_again(tmp_path: Path)
 
 
 def test_what_is_held_is_given_out_though_the_place_fails_from_the_start_and_is_followed_when_it_is_well(
-    tmp_path: Path,
+    world: World, tmp_path: Path
 ) -> None:
-    world, log, peer = a_world(tmp_path), tmp_path / "log", Peer()
+    log, peer = tmp_path / "log", Peer()
     with serving(world.folder) as site:
         holder = Holder(tmp_path / "mirror", site.url)
         holder()
         world.add("rare-e", (50_000,))
         site.lie(world.crate("rare-e").torrent.path, answer(500))
-        address = f"127.0.0.1:{a_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         with following(holder, log, "--listen", address) as process:
             (tmp_path / "got").mkdir()
             wait_until(lambda: "giving out 5 crates" in log.read_text(), "that it gives out at once", 15.0)

@@ -9,7 +9,7 @@ import pytest
 
 from crate_maker import Made, withdraw_by_hand
 from publication_maker import Site, serving, serving_plainly
-from repair_maker import Place, add_dark, flip, mirror, own_archive, put, state
+from repair_maker import Place, add_dark, flip, mirror, put, state
 from tenuto.crates.merkle import BLOCK_BYTES
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
@@ -18,11 +18,6 @@ from tenuto.model.errors import UsageError
 from tenuto.publication.places.protocol import STEP_BYTES
 
 MIB = 2**20
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return own_archive(tmp_path)
 
 
 @pytest.fixture

@@ -30,17 +30,9 @@ from tenuto.crates.torrent import read_metainfo
 from tenuto.model.progress import Silent
 from tenuto.sources.http import Http, user_agent
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 MIB = 2**20
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return own_archive(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenuto.publication.places.web.PAUSES_S", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -7,19 +7,10 @@ from typing import Any
 
 import pytest
 
-from published_maker import OPEN, Shelf, a_shelf
-from repair_maker import SWARM, Place, flip, mirror
+from published_maker import OPEN, Shelf
+from repair_maker import Place, flip, mirror
 from tenuto.crates.seal import torrent_beside
 from tenuto.publication.known import Known, KnownPlaces
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    made = a_shelf(tmp_path)
-    with made.layout.settings.open("a") as file:
-        file.write(f"\n{SWARM}")
-    made("publish")
-    return made
 
 
 def repair(shelf: Shelf, *places: Path, code: int = 0) -> Any:

@@ -24,15 +24,6 @@ from tenuto.swarm.session import Session
 pytestmark = pytest.mark.long  # processes, and waiting for them
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    made = a_shelf(tmp_path / "shelf")
-    with made.layout.settings.open("a") as file:
-        file.write('\n[swarm]\nlisten = "127.0.0.1:0"\nreach = "peers"\n')
-    made("publish")
-    return made
-
-
 class Seeding:
     """The archive's seeder in a thread."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crate_maker import Made, make_crate, withdraw_by_hand
-from mirror_maker import Said, World, a_world, wait_until
+from mirror_maker import Said, World, wait_until
 from publication_maker import answer, serving
 from tenuto.archive.settings import SwarmSettings
 from tenuto.crates.follow import follow
@@ -18,11 +18,6 @@ from tenuto.swarm import session as under_test
 from tenuto.swarm.session import Session
 
 HERE = SwarmSettings(listen="127.0.0.1:0", reach="peers")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
 
 
 def test_a_whole_crate_of_this_revision_keeps_its_tail(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def _mirror(shell: Shell) -> dict[str, int]:
         damaged = _flip_a_byte()
         shell.run(["check", damaged, *here], may_end_with=(7,))
         mended = _repair(shell, ["repair", damaged, *peer, *here])
-        said = (logs / "seed.log").read_text(encoding="utf-8")
+        said = (logs / "seed.log").read_text(encoding="utf-8", errors="replace")
         shell.run(["withdraw", other, "--reason", "rightsholder", *at])
         _wait_until_followed(logs / "seed.log", len(said))
         shell.run(mirror)
@@ -184,7 +184,7 @@ def _wait_until_followed(log: Path, seen: int) -> None:
     index = json.loads((DEMO / "archive" / "publication" / "index.json").read_text(encoding="utf-8"))
     end = time.monotonic() + FOLLOW_MAX_S
     while time.monotonic() < end:
-        lines = log.read_text(encoding="utf-8")[seen:].splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace")[seen:].splitlines()
         if lines and f"giving out {len(index['crates'])} crate" in lines[-1]:
             say(f"tenuto seed says: {lines[-1]}")
             return

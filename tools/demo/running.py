@@ -59,7 +59,7 @@ def run(
     return output
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """End a program whose stdin we hold, and wait for it; it is killed where it does not hear."""
     process.terminate()
     with process:  # closes its stdin, which ends it too, and waits

@@ -114,7 +114,7 @@ class Service:
         """Keep other settings and a running daemon of this user away from ours, and ours from them."""
         return {"HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp"), "LC_ALL": "C.UTF-8"}
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> subprocess.Popen[bytes]:
         self.port = free_port()
         command = [self._bin / "python", LIFELINE, self._bin / "supysonic-server"]
         options = ["-S", "waitress", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tenuto.cli.options import HERE, Archive, Json, print_json, working
+from tenuto.cli.options import HERE, Archive, Json, print_json, reading
 from tenuto.cli.tables import line, show
 
 
@@ -31,7 +31,7 @@ def check(
     from tenuto.publication.check import check as check_archive
 
     begun = time.monotonic()
-    with working(archive, "check") as (layout, settings), TerminalProgress() as progress:
+    with reading(archive, "check") as (layout, settings), TerminalProgress() as progress:
         done = check_archive(layout, settings, crates, progress, is_thorough=all_)
     seconds = time.monotonic() - begun
     if json:

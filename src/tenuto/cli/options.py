@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.archive import ArchiveLock, Layout, Settings, load_settings
+from tenuto.archive.lock import refuse_while_held
 from tenuto.model.errors import UsageError
 
 Archive = Annotated[Path, Parameter(name="--archive", env_var="TENUTO_ARCHIVE", help="The archive's folder.")]
@@ -35,6 +36,15 @@ def working(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
         opened = open_archive(folder)
         refuse_mirror(opened[1], verb)
         yield opened
+
+
+@contextmanager
+def reading(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
+    """The archive, for a verb that changes nothing and holds up nobody; refused where another process works in it already."""
+    refuse_while_held(Layout.find(folder).lock)
+    opened = open_archive(folder)
+    refuse_mirror(opened[1], verb)
+    yield opened
 
 
 def refuse_mirror(settings: Settings, verb: str) -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from tenuto.archive import Layout
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
-from tenuto.cli.stages import STAGES, Ended, Run, Work, say, stopped
+from tenuto.cli.stages import STAGES, Ended, Opening, Run, Work, say, stopped
 from tenuto.cli.tables import line, show
 
 _EVERY_MIN_S, _EVERY_MAX_S = 60.0, 366 * 86_400.0
@@ -97,9 +97,9 @@ def _tell_next(left_s: float) -> None:
 def _run_once(archive: Path, *, json: bool) -> int:
     """All stages; prints what came of them and returns the exit code."""
     begun, this = time.monotonic(), Run()
-    for name, work in STAGES:
+    for name, work, opening in STAGES:
         stage_begun = time.monotonic()
-        ended = _stage(archive, name, work, this)
+        ended = _stage(archive, name, work, opening, this)
         seconds = time.monotonic() - stage_begun
         this.stages.append((name, ended, seconds))
         if ended.exit_code == _STOPPED:
@@ -116,15 +116,15 @@ def _run_once(archive: Path, *, json: bool) -> int:
     return this.exit_code
 
 
-def _stage(archive: Path, name: str, work: Work, this: Run) -> Ended:
-    """One stage with the archive held for as long as it takes, so that a withdrawal can come in between two."""
+def _stage(archive: Path, name: str, work: Work, opening: Opening, this: Run) -> Ended:
+    """One stage; the archive is held for it alone, and for the check not at all, so that a withdrawal can come in between."""
     import os
 
     from tenuto.cli.progress import TerminalProgress
     from tenuto.model.errors import TenutoError, fault_said
 
     try:
-        with working(archive, "run") as (layout, settings), TerminalProgress() as progress:
+        with opening(archive, "run") as (layout, settings), TerminalProgress() as progress:
             return work(layout, settings, progress, this)
     except KeyboardInterrupt:
         say(f"tenuto: stopped in {name}; nothing is lost: tenuto run goes on where it stopped")

@@ -3,10 +3,13 @@
 import errno
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tenuto.archive import Layout, Settings
+from tenuto.cli.options import reading, working
 from tenuto.model.progress import Progress
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -45,6 +48,7 @@ class Run:
 
 
 Work = Callable[[Layout, Settings, Progress, Run], Ended]
+Opening = Callable[[Path, str], AbstractContextManager[tuple[Layout, Settings]]]
 
 
 def say(text: str) -> None:
@@ -192,11 +196,11 @@ def _check(layout: Layout, settings: Settings, progress: Progress, _: Run) -> En
     return Ended(f"{read}: {counted(len(found), 'finding')}", IntegrityError.exit_code, faults, next=mend)
 
 
-STAGES: tuple[tuple[str, Work], ...] = (
-    ("harvest", _harvest),
-    ("catalogue build", _build),
-    ("plan", _plan),
-    ("keep", _keep),
-    ("publish", _publish),
-    ("check", _check),
+STAGES: tuple[tuple[str, Work, Opening], ...] = (
+    ("harvest", _harvest, working),
+    ("catalogue build", _build, working),
+    ("plan", _plan, working),
+    ("keep", _keep, working),
+    ("publish", _publish, working),
+    ("check", _check, reading),
 )

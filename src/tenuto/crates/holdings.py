@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import make_folder, write_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder
 from tenuto.crates import dark
 from tenuto.crates.reader import SEALED_CATALOGUE_NAME, SEALED_RECORDINGS_NAME, CrateFile, read_table
 from tenuto.crates.tables import RECORDINGS
@@ -83,7 +85,7 @@ def holdings_of(layout: Layout, settings: Settings, crate_file: Path) -> pa.Tabl
     crate = CrateFile(crate_file)
     table = read_holdings(crate, layout, settings)
     with contextlib.suppress(OSError):  # only a cache: a full disk, or someone who may read alone, is no hindrance
-        note_holdings(layout, crate_file, table)
+        _note(layout, crate_file, table, stamp)
     return table
 
 
@@ -114,13 +116,28 @@ def read_sealed_catalogue(crate: CrateFile, layout: Layout, settings: Settings) 
 
 
 def note_holdings(layout: Layout, crate_file: Path, table: pa.Table) -> None:
-    """Keep what a crate holds, readable for the archive's owner alone."""
+    """Keep what a crate holds, readable for the archive's owner alone; only for who holds the archive's lock."""
+    _note(layout, crate_file, table, stamp_of(crate_file))
+
+
+def _note(layout: Layout, crate_file: Path, table: pa.Table, stamp: bytes) -> None:
+    """`stamp` is of the file before it was read: where it was written anew meanwhile, nobody takes this for the new one's.
+
+    Two processes may note the same crate at once, since reading needs no lock: each writes a file of its own.
+    """
     make_folder(layout.holdings)
     layout.holdings.chmod(0o700)
-    stamped = table.replace_schema_metadata({_STAMP: stamp_of(crate_file)})
-    sink = io.BytesIO()
-    pq.write_table(stamped, sink, compression="zstd", write_page_checksum=True)
-    write_durably(layout.holdings / f"{crate_file.stem}.parquet", sink.getvalue(), 0o600)
+    handle, name = tempfile.mkstemp(prefix=LEFTOVER_PREFIX, dir=layout.holdings)
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(
+                table.replace_schema_metadata({_STAMP: stamp}), file, compression="zstd", write_page_checksum=True
+            )
+        beside.replace(layout.holdings / f"{crate_file.stem}.parquet")
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def stamp_of(crate_file: Path) -> bytes:

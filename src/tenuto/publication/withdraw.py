@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from tenuto.archive import Layout, Settings, write_durably
+from tenuto.archive import Layout, Settings, remove_leftovers, write_durably
 from tenuto.archive.durable import sync_folder
 from tenuto.archive.keys import load_signing_key
 from tenuto.catalogue import open_current
@@ -186,6 +186,7 @@ def settle(layout: Layout, settings: Settings, progress: Progress) -> Settled:
     """Take out of crates and drafts what the log withdraws; a crate that cannot be written anew does not hold up the others."""
     finish_revisions(layout)
     clear_workshops(layout, settings)
+    remove_leftovers(layout.holdings)
     taken, result = load_taken_back(layout), Settled()
     if not taken.log.entries:
         return result

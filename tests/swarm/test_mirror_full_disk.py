@@ -6,21 +6,13 @@ from typing import Any
 
 import pytest
 
-from mirror_maker import CRATES, MIB, Holder, World, a_world, seeding, without_crates
+from mirror_maker import CRATES, MIB, Holder, World, seeding, without_crates, words_of
 from publication_maker import serving
 from support import tenuto
 
 pytestmark = pytest.mark.long
+
 ALL = tuple(CRATES)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return a_world(tmp_path)
-
-
-def words_of(holder: Holder, *more: str) -> list[str]:
-    return ["mirror", holder.of, "--into", str(holder.root), "--listen", "127.0.0.1:0", "--reach", "peers", *more]
 
 
 @pytest.fixture
