@@ -5,6 +5,7 @@ order, once; which of their rows count is decided when all are there (sightings.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -44,9 +45,9 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """part.json: the kinds that it has rows of, and what is damaged: message and evidence id (0: not known)."""
+    """part.json: its tables and their bytes, and what is damaged in the file: message and evidence id (0: not known)."""
 
-    kinds: tuple[str, ...]
+    tables: dict[str, int]
     damages: tuple[tuple[str, int], ...]
 
 
@@ -55,7 +56,7 @@ class Part:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.about = msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
+        self.about = _about(folder)
 
     def answers(self) -> pa.Table:
         """Its answers, in order."""
@@ -63,12 +64,19 @@ class Part:
 
     def rows(self, kind: str) -> Path | None:
         """The rows of a kind."""
-        return self.folder / f"{kind}.parquet" if kind in self.about.kinds else None
+        return self.folder / f"{kind}.parquet" if kind in self.about.tables else None
 
 
 def is_read(folder: Path) -> bool:
     """Whether a part is there, whole."""
-    return (folder / _ABOUT).is_file()
+    try:
+        return all((folder / f"{name}.parquet").stat().st_size == size for name, size in _about(folder).tables.items())
+    except (OSError, msgspec.MsgspecError):
+        return False
+
+
+def _about(folder: Path) -> About:
+    return msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
 
 
 @cache
@@ -83,14 +91,17 @@ def program_digest() -> str:
 
 def read_part(task: Task, advance: Callable[[int], None]) -> None:
     """Read a file of evidence into a part; `advance` is told of each record. Damage is noted, nothing is raised by it."""
-    path, damages = Path(task.file), list[tuple[str, int]]()
-    with folder_durably(Path(task.folder)) as beside:
+    path, folder, damages = Path(task.file), Path(task.folder), list[tuple[str, int]]()
+    if folder.exists():  # half of one
+        shutil.rmtree(folder)
+    with folder_durably(folder) as beside:
         with _Writer(beside) as writer:
             if not path.is_file():
                 damages.append((f"{path.name} is missing; restore it from a copy, or harvest again", 0))
             else:
                 _read(task, path, writer, damages, advance)
-        about = About(kinds=tuple(sorted(writer.kinds)), damages=tuple(damages))
+        tables = {path.stem: path.stat().st_size for path in sorted(beside.glob("*.parquet"))}
+        about = About(tables=tables, damages=tuple(damages))
         (beside / _ABOUT).write_bytes(_ENCODER.encode(about) + b"\n")
 
 
@@ -167,10 +178,6 @@ class _Writer:
         self._folder = folder
         self._open: dict[str, pq.ParquetWriter] = {}
         self.answers: list[dict[str, Any]] = []
-
-    @property
-    def kinds(self) -> set[str]:
-        return set(self._open)
 
     def __enter__(self) -> Self:
         return self

@@ -89,7 +89,7 @@ def _read(tasks: Sequence[Task], progress: Progress) -> None:
     waiting = iter(ordered)
     with ExitStack() as closing:
         at_work = set[_Reader]()
-        for task, _ in zip(waiting, range(count), strict=False):
+        for _, task in zip(range(count), waiting, strict=False):  # in this order: else one is taken and dropped
             reader = closing.enter_context(_Reader(events))
             reader.give(task)
             at_work.add(reader)
@@ -124,7 +124,8 @@ class _Reader:
         self._events = events
         words = [sys.executable, "-P", "-m", "tenuto.catalogue.reading"]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 -- our own words
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +140,8 @@ class _Reader:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join(_LET_GO_S)
+        self._process.stdout.close()  # type: ignore[union-attr]
 
     def give(self, task: Task) -> None:
         """A file to read; a process that has died is heard of as one."""

@@ -1,0 +1,130 @@
+"""Evidence is read once: in parts, by this process or several, and again only where the file or the program is another."""
+
+import shutil
+import sys
+from datetime import timedelta
+
+import pytest
+
+import evidence_maker as made
+from support import make_archive
+from tenuto.catalogue import build, reading
+from tenuto.catalogue.parts import read_part
+from tenuto.evidence import all_harvests
+from tenuto.model.errors import TenutoError
+from tenuto.model.progress import Silent
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """Three harvests of two sources: five albums with odd texts, a problem, a list of listens."""
+    layout = make_archive(tmp_path)
+    songs = [made.song(f"t{n}", title=f" Ä\x00 {n}", albumId="r1", isrc=["DEAB12345678"], year="x") for n in range(40)]
+    made.keep(
+        layout,
+        "shop",
+        [made.search(songs[:30]), made.listens([("t1", 7, "2026")]), made.permission('licence = "CC0-1.0"')],
+    )
+    made.keep(layout, "shop", [made.search(songs[10:])], made.DAY + timedelta(days=1))
+    made.keep(layout, "hand", [made.corrections(("shop", "track", "t12", "title", "By hand"))], kind="corrections")
+    return layout
+
+
+def _tables(edition):
+    return {name: table.sha256 for name, table in edition.info.tables.items()}
+
+
+def _parts(layout):
+    return {path.name for path in layout.parts.iterdir()}
+
+
+def _forget_editions(layout):
+    shutil.rmtree(layout.catalogue)
+
+
+def test_processes_read_what_one_reads(layout, monkeypatch):
+    alone = made.edition_of(layout)
+    shutil.rmtree(layout.parts)
+    _forget_editions(layout)
+    monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
+    monkeypatch.setattr(reading.os, "cpu_count", lambda: 2)
+    together = made.edition_of(layout)
+    assert together.info.edition == alone.info.edition
+    assert _tables(together) == _tables(alone)
+
+
+def test_what_was_read_is_not_read_again(layout, monkeypatch):
+    before = made.edition_of(layout)
+    kept = _parts(layout)
+    assert len(kept) == 3
+    _forget_editions(layout)
+    monkeypatch.setattr(reading, "read_part", lambda *_: pytest.fail("it was read already"))
+    assert _tables(made.edition_of(layout)) == _tables(before)
+    assert _parts(layout) == kept
+
+
+def test_only_new_evidence_is_read(layout, monkeypatch):
+    made.edition_of(layout)
+    made.keep(layout, "shop", [made.search([made.song("new")])], made.DAY + timedelta(days=5))
+    read = []
+    monkeypatch.setattr(reading, "read_part", lambda task, advance: read.append(task.file) or read_part(task, advance))
+    made.edition_of(layout)
+    assert len(read) == 1
+    assert len(_parts(layout)) == 4
+
+
+def test_evidence_that_was_damaged_since_is_read_again_and_found(layout):
+    assert "evidence-damaged" not in made.edition_of(layout).info.findings
+    path = min((layout.evidence / "shop").rglob("*.warc.gz"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert made.edition_of(layout).info.findings["evidence-damaged"] > 0
+    path.unlink()
+    assert made.edition_of(layout).info.findings["evidence-damaged"] > 0
+
+
+def test_part_that_a_kill_left_half_is_read_again(layout):
+    before = made.edition_of(layout)
+    for number, part in enumerate(sorted(layout.parts.iterdir())):
+        if number == 0:
+            (part / "part.json").unlink()
+            shutil.copytree(part, layout.parts / ".making-0123")
+        if number == 1:
+            shutil.rmtree(part)
+    _forget_editions(layout)
+    assert _tables(made.edition_of(layout)) == _tables(before)
+    assert not (layout.parts / ".making-0123").exists()
+
+
+def test_part_whose_table_is_cut_short_is_read_again(layout):
+    before = made.edition_of(layout)
+    for part in layout.parts.iterdir():
+        for table in part.glob("*.parquet"):
+            table.write_bytes(table.read_bytes()[:-7])
+    _forget_editions(layout)
+    assert _tables(made.edition_of(layout)) == _tables(before)
+
+
+def test_parts_of_evidence_that_is_gone_go_too(layout):
+    made.edition_of(layout)
+    shutil.rmtree(layout.evidence / "hand")
+    made.edition_of(layout)
+    assert len(_parts(layout)) == 2
+
+
+def test_process_that_dies_is_named_and_what_was_read_is_kept(layout, monkeypatch, tmp_path):
+    tasks = reading.read_all(layout.evidence, all_harvests(layout.evidence), layout.parts, Silent())
+    assert sum(len(files) for found in tasks.values() for files in found) == 3
+    for part in sorted(layout.parts.iterdir())[1:]:
+        shutil.rmtree(part)
+    (dies := tmp_path / "dies").write_text("#!/bin/sh\nread line\nkill -9 $$\n")
+    dies.chmod(0o755)
+    monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
+    monkeypatch.setattr(reading.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(sys, "executable", str(dies))
+    with pytest.raises(TenutoError, match=r"warc\.gz ended with signal 9; run the same again"):
+        build.build(layout, Silent())
+    monkeypatch.undo()
+    assert len(_parts(layout)) == 1
+    assert made.edition_of(layout).info.tables["track"].rows == 30
