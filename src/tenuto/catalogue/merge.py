@@ -62,26 +62,35 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
+    """One row a thing. What was seen once, nearly all of a large catalogue, is taken as it is; the rest is merged field by field."""
     own = _OWN_IDS[kind]
     stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", "ordinal", own}
     names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]
-    fields = ", ".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}" for name in names)
+    merged = "".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}, " for name in names)
+    once = "".join(f"{name}, " for name in names)
     if kind == "track":
-        fields += ", arg_min(first_seen, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on"
+        merged += "arg_min(first_seen, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on, "
+        once += "CASE WHEN listens_count IS NOT NULL THEN first_seen END AS counted_on, "
     return f"""
         CREATE TABLE {kind}_all AS
-        WITH ranked AS (
+        WITH often AS MATERIALIZED (
+            SELECT hash(source, {own}) AS hashed FROM {kind}_seen GROUP BY hashed HAVING count(*) > 1
+        ), several AS (
+            SELECT * FROM {kind}_seen WHERE hash(source, {own}) IN (FROM often)
+        ), ranked AS (
             SELECT *, max(newest) OVER thing AS top,
                    row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id, ordinal) AS place
-            FROM {kind}_seen WINDOW thing AS (PARTITION BY source, {own})
+            FROM several WINDOW thing AS (PARTITION BY source, {own})
         ), dated AS (
-            SELECT source, {own}, min(first_seen) AS first_seen, max(last_seen) AS last_seen
-            FROM {kind}_seen GROUP BY ALL
+            SELECT source, {own}, min(first_seen) AS first_seen, max(last_seen) AS last_seen FROM several GROUP BY ALL
         ), merged AS (
-            SELECT source, {own}, {fields}, bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id
+            SELECT source, {own}, {merged}bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id
             FROM ranked WHERE newest = top GROUP BY source, {own}
         )
-        SELECT merged.*, first_seen, last_seen FROM merged JOIN dated USING (source, {own})"""
+        SELECT merged.*, first_seen, last_seen FROM merged JOIN dated USING (source, {own})
+        UNION ALL
+        SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen
+        FROM {kind}_seen WHERE hash(source, {own}) NOT IN (FROM often)"""
 
 
 _NUMBERED = {
