@@ -1,13 +1,23 @@
 """Write beside, fsync, rename, fsync the folder: what has its name is whole (design, law 9)."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 LEFTOVER_PREFIX = ".making-"
 """What an interrupted write leaves; never read, removed by the next writer."""
+
+_UNSUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that knows no links: FAT and exFAT, network disks, what is mounted by FUSE."""
+
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What some network disks say where a folder is to be synced; names there are as durable as their server makes them."""
+
+_PART_BYTES = 2**20
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -51,12 +61,60 @@ def make_folder(folder: Path) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(exist_ok=True)
-        _sync(one.parent)
+        sync_folder(one.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    _sync(folder)
+    """Make the names in a folder durable, where its file system can."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def move_durably(path: Path, target: Path) -> None:
+    """Give a file another place. On another disk it is copied, holes as holes, and goes where it was once the copy is durable."""
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_durably(path, target)
+        path.unlink()
+    sync_folder(target.parent)
+    sync_folder(path.parent)
+
+
+def name_again(file: Path, name: Path) -> bool:
+    """Give a file a second name, in place of what had it: a hard link, else a relative symbolic link.
+
+    False where the disk knows neither: then nothing has that name.
+    """
+    make_folder(name.parent)
+    if name.exists() and name.samefile(file):
+        return True
+    beside = name.with_name(f"{LEFTOVER_PREFIX}{name.name}")
+    beside.unlink(missing_ok=True)
+    is_named = _linked(file, beside)
+    if is_named:
+        beside.replace(name)
+    else:
+        name.unlink(missing_ok=True)
+    sync_folder(name.parent)
+    return is_named
+
+
+def may_be_named(file: Path, folder: Path) -> bool:
+    """Whether a file can have a second name in a folder, as far as can be told; it is tried, and leaves nothing."""
+    beside = folder / f"{LEFTOVER_PREFIX}{file.name}.tried"
+    try:
+        beside.unlink(missing_ok=True)
+        is_named = _linked(file, beside)
+        beside.unlink(missing_ok=True)
+    except OSError:
+        return True
+    return is_named
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -68,6 +126,52 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+def _linked(file: Path, beside: Path) -> bool:
+    """Whether a link could be made. Raises OSError where it is not the file system's kind that hinders it."""
+    try:
+        os.link(file, beside)
+    except OSError:
+        if not file.exists():
+            raise
+    else:
+        return True
+    target = os.path.relpath(file, beside.parent)
+    if not (beside.parent / target).exists():  # one of the folders is itself a link
+        target = os.path.relpath(file.resolve(), beside.parent.resolve())
+    try:
+        beside.symlink_to(target)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return False
+    return True
+
+
+def _copy_durably(path: Path, target: Path) -> None:
+    beside = target.with_name(f"{LEFTOVER_PREFIX}{target.name}")
+    try:
+        with path.open("rb") as source, beside.open("wb") as file:
+            _pour(source, file)
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:  # a full disk stays no fuller
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _pour(source: BinaryIO, file: BinaryIO) -> None:
+    """All of it; zeros become holes."""
+    size = 0
+    while part := source.read(_PART_BYTES):
+        size += len(part)
+        if part.count(0) == len(part):
+            file.seek(size)
+        else:
+            file.write(part)
+    file.truncate(size)
+    file.flush()
 
 
 def _sync(path: Path) -> None:

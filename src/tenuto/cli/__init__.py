@@ -1,9 +1,11 @@
 """The command line: one file a verb, each declare → options → one library call → render → exit code."""
 
+import errno
 import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -22,6 +24,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `_run` says what it means
 )
 source = App(name="source", help="Add, list, test and remove sources; read a permission.")
+bench = App(name="bench", help="Made-up catalogues of any size, to try things on.")
 catalogue = App(name="catalogue", help="Build editions of the catalogue from evidence, and look at them.")
 
 # Verbs are named by their place, so that one verb's imports are not all verbs' start-up time.
@@ -43,6 +46,8 @@ app.command("tenuto.cli.withdraw:withdraw", name="withdraw", help="Take a record
 app.command("tenuto.cli.run:run", name="run", help="All of it in order: harvest, build, plan, keep, publish, check.")
 app.command("tenuto.cli.status:status", name="status", help="The archive in one screen.")
 app.command("tenuto.cli.doctor:doctor", name="doctor", help="What is missing, unsafe or slow here, and its remedy.")
+app.command(bench)
+bench.command("tenuto.cli.bench:generate", name="generate", help="Make up a catalogue of any size, as evidence.")
 source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
 source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")
 source.command(
@@ -73,12 +78,13 @@ def _run(words: list[str] | None) -> int:
     except CycloptsError:
         return 2
     except KeyboardInterrupt:
-        print("tenuto: stopped; what was finished is kept, run the same again to go on", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO and _is_hung_up():
+            return _stopped()
         fault, said = fault_said(error)
         print(f"tenuto: {said}", file=sys.stderr)
         if os.environ.get("TENUTO_DEBUG") and not isinstance(error, TenutoError):
@@ -89,3 +95,16 @@ def _run(words: list[str] | None) -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given
     raise KeyboardInterrupt
+
+
+def _stopped() -> int:
+    with suppress(OSError):  # nobody may be there to read it
+        print("tenuto: stopped; what was finished is kept, run the same again to go on", file=sys.stderr)
+    return 130
+
+
+def _is_hung_up() -> bool:
+    """Whether the terminal was closed: what is written to it fails before its signal comes."""
+    from tenuto.cli.hangup import let_go
+
+    return let_go()

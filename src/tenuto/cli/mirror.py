@@ -52,6 +52,7 @@ def mirror(
         The address or the folder of the publication; later the one that it follows already.
 
     """
+    from tenuto.cli.hangup import ending_at_hang_up
     from tenuto.cli.progress import TerminalProgress
     from tenuto.model.errors import PartlyDoneError, SourceError, UsageError, gravest
     from tenuto.swarm.founding import Wish
@@ -82,7 +83,7 @@ def mirror(
         elif not seed or done.is_new or done.fetched or done.left:
             _render(done, None if seed else folder)
 
-    with TerminalProgress() as progress:
+    with ending_at_hang_up(), TerminalProgress() as progress:
         mirror_publication(job, progress, on_round)
     codes = (SourceError.exit_code if rounds[0].place_fault else 0, PartlyDoneError.exit_code if rounds[0].left else 0)
     return gravest(codes)

@@ -21,11 +21,12 @@ def seed(
 
     """
     from tenuto.archive import ArchiveLock
+    from tenuto.cli.hangup import ending_at_hang_up
     from tenuto.cli.progress import TerminalProgress
     from tenuto.swarm.seeding import seed as seed_archive
 
     layout, settings = open_archive(archive)
     changed = swarm_options(listen, peer, reach, upload_rate)
     settings = settings.model_copy(update={"swarm": settings.swarm.model_copy(update=changed)})
-    with ArchiveLock(layout.seeding_lock, "seed"), TerminalProgress() as progress:
+    with ending_at_hang_up(), ArchiveLock(layout.seeding_lock, "seed"), TerminalProgress() as progress:
         seed_archive(layout, settings, crates, progress.say)

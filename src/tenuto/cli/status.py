@@ -42,7 +42,10 @@ def _render_mirror(found: dict[str, Any]) -> None:
     if found["incoming"]:
         line(f"begun   {', '.join(found['incoming'])}")
     if found["resting"]:
-        line(f"resting {', '.join(found['resting'])}: no longer published, not given out; deleted when room is needed")
+        size = format_bytes(sum(found["resting_bytes"].values()))
+        line(
+            f"resting {', '.join(found['resting'])}: no longer published, not given out; deleted when room is needed; {size}"
+        )
     line()
     line(f"Next: {found['next']}")
 

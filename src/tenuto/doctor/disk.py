@@ -111,7 +111,10 @@ def _tried(root: Path) -> list[Result]:
         return [Result(_TOPIC, "bad", message, _remedy_of(root, error))]
     results = []
     if not is_linking:
-        message = f"{root} is on a file system without hard links: publication/crates/ gets symbolic links instead"
+        message = (
+            f"{root} is on a file system without hard links: publication/crates/ gets symbolic links if it knows these, else none, "
+            "and web servers cannot give out crates from there"
+        )
         remedy = "let the web server follow symbolic links, or move the archive to ext4, xfs or btrfs"
         results.append(Result(_TOPIC, "warning", message, remedy))
     if not is_sparse:

@@ -62,13 +62,13 @@ class Gate:
         """The sources of which every track may be given out, and of which none was withdrawn, those that are gone included."""
         import duckdb  # noqa: PLC0415
 
-        track, tombstone = self._edition.table("track"), self._edition.table("tombstone")
+        track, tombstone = self._edition.rows("track"), self._edition.rows("tombstone")
         with duckdb.connect() as con:
-            said = con.sql(f"SELECT source, statement_rows FROM '{track}' GROUP BY ALL").fetchall()
+            said = con.sql(f"SELECT source, statement_rows FROM {track} GROUP BY ALL").fetchall()
             con.register("log", pa.table({"key": pa.array(list(self._withdrawn), pa.string())}))
             known = con.sql(f"""
-                WITH every AS (SELECT source, track_id FROM '{track}'
-                               UNION ALL SELECT source, own_id FROM '{tombstone}' WHERE kind = 'track')
+                WITH every AS (SELECT source, track_id FROM {track}
+                               UNION ALL SELECT source, own_id FROM {tombstone} WHERE kind = 'track')
                 SELECT key, source FROM every JOIN log ON key = sha256(source || chr(10) || track_id)""").fetchall()
         if len({key for key, _ in known}) < len(self._withdrawn):
             return set()  # whose track was withdrawn is not known any more: it may be any source's
@@ -119,7 +119,7 @@ class Gate:
             con.register("asked", pa.concat_tables([table.select(["source", "track_id"]) for table in tables]))
             rows: list[Any] = con.sql(f"""
                 SELECT source, track_id, statement_rows
-                FROM '{self._edition.table("track")}' SEMI JOIN asked USING (source, track_id)""").fetchall()
+                FROM {self._edition.rows("track")} SEMI JOIN asked USING (source, track_id)""").fetchall()
         return {
             (source, track_id): [self._statements[row] for row in numbers or ()] for source, track_id, numbers in rows
         }

@@ -1,8 +1,7 @@
 """Giving a crate out: its file, torrent and layers in the web root, and its line in the index."""
 
 import hashlib
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -10,13 +9,14 @@ from typing import Literal, cast
 import pyarrow as pa
 
 from tenuto.archive import write_durably
-from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
+from tenuto.archive.durable import make_folder, name_again, sync_folder
 from tenuto.crates.merkle import HASH_BYTES, root_of
 from tenuto.crates.reader import CrateFile, closing_leaves
 from tenuto.crates.seal import LEAVES_NAME, torrent_beside
 from tenuto.crates.torrent import Metainfo, read_metainfo
 from tenuto.model.errors import IntegrityError
 from tenuto.model.progress import Progress
+from tenuto.model.units import counted
 from tenuto.publication.clients import load_back
 from tenuto.publication.documents import FileRef, Index, IndexCrate, LeavesRef, shard_address
 
@@ -60,7 +60,7 @@ def give_out(root: Path, crate: OpenCrate, before: Mapping[str, IndexCrate]) -> 
     torrent = write_once(root, f"torrents/{file.crate}.r{file.revision}.torrent", metainfo.encode())
     address = f"layers/{file.crate}.r{file.revision}.layers"
     layers = _known_ref(root, address, metainfo, known) or write_once(root, address, _layers(file, metainfo))
-    link_crate(file.path, root / "crates" / file.path.name)
+    name_again(file.path, root / "crates" / file.path.name)
     return IndexCrate(
         crate=file.crate, kind=cast("Kind", file.kind), band=file.band, revision=file.revision,
         predecessor=file.info.get("Tenuto-Predecessor") or None, bytes=file.size, recordings=crate.recordings.num_rows,
@@ -107,19 +107,14 @@ def _ref(address: str, content: bytes) -> FileRef:
     return FileRef(path=address, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def link_crate(crate: Path, public: Path) -> None:
-    """The same file under a second name; a link to it where the file system has no second names."""
-    make_folder(public.parent)
-    if public.exists() and public.samefile(crate):
-        return
-    beside = public.with_name(f"{LEFTOVER_PREFIX}{public.name}")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(crate, beside)
-    except OSError:
-        beside.symlink_to(os.path.relpath(crate, public.parent))
-    beside.replace(public)
-    sync_folder(public.parent)
+def say_unnamed(root: Path, crates: Sequence[str], progress: Progress) -> None:
+    """Say that crates have no name in the web root, if there are such: their disk knows no links, and no copy is made."""
+    if crates:
+        progress.say(
+            f"{root / 'crates'} lacks {counted(len(crates), 'crate')}: its disk knows neither hard nor symbolic "
+            "links, and nothing is stored twice; a web server cannot give them from there, the swarm can (tenuto seed); for "
+            "both, move all to a disk that knows links, such as ext4, xfs or btrfs"
+        )
 
 
 def remove_stale(root: Path, index: Index, progress: Progress) -> None:

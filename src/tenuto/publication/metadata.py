@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, Settings
 from tenuto.catalogue import Edition
@@ -60,7 +59,7 @@ def metadata_crate(layout: Layout, settings: Settings, edition: Edition) -> Path
 
 def _tables(edition: Edition) -> Sequence[Item]:
     speaking = {name for name, source in edition.info.sources.items() if source.kind not in READS_FILES}
-    tables = ((name, pq.read_table(edition.table(name))) for name in _GIVEN_OUT)
+    tables = ((name, edition.read(name)) for name in _GIVEN_OUT)
     return [item(f"{compose.CATALOGUE_FOLDER}/{name}.parquet", encode_table(public_table(name, table, speaking)))
             for name, table in tables]  # fmt: skip
 

@@ -91,11 +91,9 @@ def _live_keys(layout: Layout, keys: set[str]) -> list[Track]:
 
 def _asked(layout: Layout, said: str, values: Mapping[str, object]) -> list[Track]:
     try:
-        table = open_current(layout).table("track")
+        table = open_current(layout).rows("track")
         with duckdb.connect() as con:
-            found = con.execute(
-                f"SELECT source, track_id FROM read_parquet($table) WHERE {said}", {"table": str(table), **values}
-            ).fetchall()
+            found = con.execute(f"SELECT source, track_id FROM {table} WHERE {said}", dict(values)).fetchall()
     except (TenutoError, duckdb.Error):
         return []  # a withdrawal needs no catalogue: what is held is known from the crates
     return [(source, track_id) for source, track_id in found]

@@ -43,7 +43,7 @@ from tenuto.publication.documents import (
     verify_index,
 )
 from tenuto.publication.gate import Gate, Refused
-from tenuto.publication.giving import OpenCrate, give_out, open_crate, remove_stale, write_once
+from tenuto.publication.giving import OpenCrate, give_out, open_crate, remove_stale, say_unnamed, write_once
 from tenuto.publication.metadata import metadata_crate
 from tenuto.rights.withdrawals import Log
 from tenuto.selection.plan import load_newest
@@ -105,6 +105,10 @@ def publish(layout: Layout, settings: Settings, progress: Progress, *, today: da
         write_durably(layout.publication / SIGNATURE_NAME, sign(content, key))
         write_durably(layout.publication / INDEX_NAME, content)
     remove_stale(layout.publication, index, progress)
+    public = layout.publication / "crates"
+    say_unnamed(
+        layout.publication, [one.crate for one in index.crates if not (public / f"{one.crate}.zip").exists()], progress
+    )
     return Published(index, is_new, withheld, damaged)
 
 

@@ -117,7 +117,7 @@ class Donor:
             return [f"{folder}{file_name}" for folder in _WEB_FOLDERS]
         found: dict[Inode, str] = {}
         for folder in _FOLDERS:
-            inode = inode_of(self.place.root / f"{folder}{file_name}")
+            inode = inode_of(self.place.where(f"{folder}{file_name}"))
             if inode is not None and inode != own:
                 found.setdefault(inode, f"{folder}{file_name}")
         return list(found.values())

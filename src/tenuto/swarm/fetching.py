@@ -15,8 +15,8 @@ from urllib.parse import quote
 from tenuto.model.errors import IntegrityError, TenutoError
 from tenuto.model.units import counted, format_bytes
 from tenuto.publication.documents import Index, IndexCrate
-from tenuto.publication.lookup import read_signed
-from tenuto.publication.places import FolderPlace, WebPlace
+from tenuto.publication.places import WebPlace
+from tenuto.publication.rereading import IndexReader
 from tenuto.swarm import holding
 from tenuto.swarm.asking import BUSY_STEP_S, Asker, Ended
 from tenuto.swarm.beside import in_thread
@@ -63,7 +63,7 @@ class _Fetching:
         self._asker = asker
         self._coming: list[Coming] = []
         self._stepped_at = self._moved_at = self._refreshed_at = time.monotonic()
-        self._look_at = self._stepped_at + mirror.every_s
+        self._look_at = self._stepped_at + mirror.pause_s()
         self._look: Future[bool] | None = None
         self._came_bytes = 0
         self._is_hopeless = False
@@ -241,18 +241,18 @@ class _Fetching:
         """Whether the place has a newer index by now: what it takes back is fetched and given out no longer than until then."""
         if self._look is None:
             if time.monotonic() >= self._look_at:
-                self._look = in_thread(lambda: _has_newer(self._mirror.watched, self._done.index))
+                self._look = in_thread(lambda: _has_newer(self._mirror.reader, self._done.index))
             return False
         if not self._look.done():
             return False
         look, self._look = self._look, None
-        self._look_at = time.monotonic() + self._mirror.every_s
+        self._look_at = time.monotonic() + self._mirror.pause_s()
         return look.result()
 
 
-def _has_newer(place: FolderPlace | WebPlace, index: Index) -> bool:
+def _has_newer(reader: IndexReader, index: Index) -> bool:
     try:
-        return read_signed(place, index.signing_public, index.sequence).index.sequence > index.sequence
+        return reader.read(index.signing_public, index.sequence).index.sequence > index.sequence
     except (TenutoError, OSError):
         return False  # the next round says so
 

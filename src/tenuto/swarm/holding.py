@@ -5,18 +5,18 @@ What is in `crates/` was proven when it came. A file goes from one folder to the
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from tenuto.archive import Layout, write_durably
-from tenuto.archive.durable import make_folder, sync_folder
+from tenuto.archive.durable import make_folder, move_durably, name_again, sync_folder
 from tenuto.crates.follow import follow
 from tenuto.crates.seal import torrent_beside
 from tenuto.crates.torrent import METAINFO_MAX_BYTES, Metainfo, read_metainfo
 from tenuto.crates.verify import inspect_crate
 from tenuto.model.errors import IntegrityError
 from tenuto.publication.documents import IndexCrate
-from tenuto.publication.giving import link_crate
 
 
 def torrent_of(layout: Layout, crate: IndexCrate) -> Metainfo:
@@ -75,11 +75,10 @@ def set_aside(layout: Layout, crates: Iterable[str]) -> None:
     for crate in crates:
         path = crate_path(layout, crate)
         (layout.publication / "crates" / path.name).unlink(missing_ok=True)
-        path.replace(layout.incoming / path.name)
+        move_durably(path, layout.incoming / path.name)
     for torrent in layout.crates.glob("*.torrent"):
         if not torrent.with_suffix(".zip").exists():
             torrent.unlink()
-    sync_folder(layout.incoming)
     if layout.crates.is_dir():
         sync_folder(layout.crates)
 
@@ -110,17 +109,16 @@ def install(layout: Layout, crate: IndexCrate, torrent: Metainfo) -> None:
         os.fsync(file.fileno())
     make_folder(layout.crates)
     write_durably(torrent_beside(path), torrent.encode())
-    coming.chmod(0o644)
-    coming.replace(path)
-    sync_folder(layout.crates)
-    link_crate(path, layout.publication / "crates" / path.name)
+    with suppress(OSError):  # a disk without modes
+        coming.chmod(0o644)
+    move_durably(coming, path)
+    name_again(path, layout.publication / "crates" / path.name)
 
 
-def link_all(layout: Layout, crates: Iterable[IndexCrate]) -> None:
-    """Name every held crate in the publication, after a kill between the two."""
-    for crate in crates:
-        path = crate_path(layout, crate.crate)
-        link_crate(path, layout.publication / "crates" / path.name)
+def link_all(layout: Layout, crates: Iterable[IndexCrate]) -> list[str]:
+    """Name every held crate in the publication, after a kill between the two; returns those that its disk cannot name."""
+    paths = [crate_path(layout, crate.crate) for crate in crates]
+    return [path.stem for path in paths if not name_again(path, layout.publication / "crates" / path.name)]
 
 
 def make_room(layout: Layout, kept: set[str], bytes_wanted: int, bytes_allowed: int) -> list[str]:

@@ -18,8 +18,9 @@ from tenuto.model.progress import Progress
 from tenuto.model.units import format_duration
 from tenuto.publication.documents import INDEX_NAME
 from tenuto.publication.known import Known, KnownPlaces, default_known_file, own_key
-from tenuto.publication.lookup import Signed, read_signed
+from tenuto.publication.lookup import Signed
 from tenuto.publication.places import FolderPlace, WebPlace, open_place
+from tenuto.publication.rereading import IndexReader
 from tenuto.swarm.choice import check_choice
 from tenuto.swarm.copies import Donor
 from tenuto.swarm.founding import Wish, changed, check, find_mirror, made, write
@@ -69,12 +70,12 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
         raise UsageError("INDEX is missing: the address or folder of the publication that is to be mirrored")
     with ExitStack() as closing:
         place, watched = _opened(closing, of, is_new=job.wish.of is not None)
-        signed = None
+        signed, reader = None, IndexReader(watched)
         if settings is None:
             check(job.wish)
             known = KnownPlaces(default_known_file(dict(os.environ)))
             pinned = job.key or _known_key(place, known)
-            signed = read_signed(place, pinned, known.highest(pinned) if pinned else 0)
+            signed = reader.read(pinned, known.highest(pinned) if pinned else 0)
             _say_key(signed, job.key, progress)
         elif job.key not in {None, settings.keys.signing_public}:
             raise UsageError(
@@ -82,7 +83,7 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
                 "another key is made in another folder"
             )
         elif followed is not None and _is_elsewhere(place, followed):
-            signed = read_signed(place, settings.keys.signing_public, _highest(layout, settings))
+            signed = reader.read(settings.keys.signing_public, _highest(layout, settings))
             is_shown(layout, settings, signed)  # nothing is written before it is known to be the same archive's
         settings = _wished(layout, settings, signed, job.wish)
         layout.root.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,8 @@ def mirror(job: Job, progress: Progress, on_round: Callable[[Mirrored], None]) -
         swarm = swarm.model_copy(update={"peers": (*swarm.peers, _host_of(place))})
         session = closing.enter_context(Session(swarm, progress.say))
         seeder = Seeder(layout, settings, session, progress.say) if job.is_seeding else None
-        work = Mirror(layout, settings, Donor(place), watched, session, seeder, progress, job.patience_s, job.every_s)
+        donor = Donor(place)
+        work = Mirror(layout, settings, donor, watched, reader, session, seeder, progress, job.patience_s, job.every_s)
         if seeder is None:
             _follow_to_the_end(work, signed, on_round, is_told=job.key is not None)
         else:
@@ -125,7 +127,7 @@ def _follow_for_ever(
     """Round after round, and between them what is here is given out; a round that cannot be done is tried again later."""
     say, is_first = work.progress.say, True
     while True:
-        pause_s, before = work.every_s, 0 if is_first else work.received_bytes
+        pause_s, before = work.pause_s(), 0 if is_first else work.received_bytes
         ends: tuple[type[Exception], ...] = _ENDS_AT_START if is_first else ()
         try:
             asked = _asked(work, signed, is_told=is_told)
@@ -134,7 +136,7 @@ def _follow_for_ever(
             done = _round(work, *asked)
             done.place_bytes = work.received_bytes - before
             on_round(done)
-            pause_s = 0.0 if done.is_overtaken else work.every_s
+            pause_s = 0.0 if done.is_overtaken else pause_s
         except (TenutoError, OSError) as error:
             if isinstance(error, ends):
                 raise
@@ -228,17 +230,19 @@ def _followed(work: Mirror, signed: Signed | None) -> Mirrored:
             if signed is None:
                 raise
         time.sleep(pause_s)
-        signed = _noted(work, None)
+        signed = _noted(work, None, is_anew=True)
     return follow(work, signed)
 
 
-def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False) -> Signed:
+def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False, is_anew: bool = False) -> Signed:
     """The signed index of the place, its number noted: none below the highest one ever seen is taken. `is_told` is whether the
-    operator has named the key.
+    operator has named the key; `is_anew` that the index is received whatever its server says of it.
 
     Raises OtherKeyError at another key than the pinned one, IntegrityError at an older index, or at another one of its number.
     """
-    signed = signed or read_signed(work.place, work.settings.keys.signing_public, _highest(work.layout, work.settings))
+    if signed is None:
+        highest = _highest(work.layout, work.settings)
+        signed = work.reader.read(work.settings.keys.signing_public, highest, is_anew=is_anew)
     index = signed.index
     is_shown(work.layout, work.settings, signed)
     seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)

@@ -1,12 +1,11 @@
 """The publication beside the crates that are mended: its signed index, its small files, its names for the crates."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
+from tenuto.archive.durable import may_be_named, name_again
 from tenuto.model.errors import IntegrityError, SourceError, TenutoError
 from tenuto.model.findings import Finding
 from tenuto.model.progress import Progress
@@ -69,12 +68,16 @@ def unpublished(layout: Layout, index: Index) -> list[Finding]:
 
 
 def unlinked(layout: Layout, index: Index, crates: Iterable[str]) -> list[Finding]:
-    """Names in an archive's own publication that are missing or another file's: to publish again is what mends them."""
+    """Names in an archive's own publication that are missing or another file's: to publish again is what mends them. A disk
+    without links has none.
+    """
     named = {crate.crate for crate in index.crates}
     found = []
     for crate in crates:
         public, own = layout.publication / "crates" / f"{crate}.zip", layout.crates / f"{crate}.zip"
         if crate in named and inode_of(public) != inode_of(own):
+            if not public.exists() and not may_be_named(own, public.parent):
+                continue
             said = f"{'it is another file than the crate' if public.exists() else 'it is missing'}; run: tenuto publish"
             found.append(_differs(f"crates/{crate}.zip", said))
     return found
@@ -84,16 +87,7 @@ def link_public(path: Path, public: Path) -> bool:
     """Give a crate its second name, in the publication; whether it had lost it."""
     if inode_of(public) == inode_of(path):
         return False
-    make_folder(public.parent)
-    beside = public.with_name(f"{LEFTOVER_PREFIX}{public.name}")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(path, beside)
-    except OSError:
-        beside.symlink_to(os.path.relpath(path, public.parent))
-    beside.replace(public)
-    sync_folder(public.parent)
-    return True
+    return name_again(path, public)
 
 
 def overtaken(layout: Layout, index: Index) -> list[Finding]:

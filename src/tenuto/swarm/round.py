@@ -11,7 +11,7 @@ from tenuto.archive.durable import remove_leftovers
 from tenuto.model.errors import IntegrityError
 from tenuto.model.units import format_bytes
 from tenuto.publication.documents import Index, IndexCrate
-from tenuto.publication.giving import remove_stale
+from tenuto.publication.giving import remove_stale, say_unnamed
 from tenuto.publication.lookup import Signed
 from tenuto.swarm import holding, webroot
 from tenuto.swarm.choice import Choice, choose
@@ -52,7 +52,9 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
         fetch_all(mirror, choice.crates, done)
     done.held = [crate for crate in index.crates if holding.is_held(layout, crate)]
     done.over_space_bytes = max(0, sum(crate.bytes for crate in done.held) - mirror.settings.mirror.space)
-    holding.link_all(layout, done.held)
+    unnamed = holding.link_all(layout, done.held)
+    if mirror.seeder is None or done.is_new or done.fetched:  # not every ten minutes
+        say_unnamed(layout.publication, unnamed, mirror.progress)
     done.moved = [name for name in aside if name in done.fetched]
     if mirror.seeder is not None:
         mirror.seeder.refresh(is_forced=True)

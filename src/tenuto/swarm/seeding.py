@@ -8,6 +8,7 @@ given out: what was taken back meanwhile is not known.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,9 @@ _TRY_AGAIN_S = 4.0
 _INDEX_GRACE_S = 10.0
 """So long an index may be unreadable, or not its signature's, before nothing is given out any more."""
 
+_MENDING_S = 5.0
+"""A crate that was found damaged is given out again once its file has changed, and rested for so long: repair writes in place."""
+
 _GATE_GRACE_S = 60.0
 """So long nobody may be able to tell what may be given out today, before nothing is: a catalogue is being built anew, say."""
 
@@ -41,6 +45,21 @@ _Torrent = tuple[tuple[int, ...], Metainfo, str]
 """What a torrent's file was when it was read, what it said, and its info-hash (v2)."""
 
 Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Lost:
+    """A crate that the session dropped: its file as it was when it was given out, as it was seen last, and since when it is so."""
+
+    given_out: tuple[int, ...]
+    seen: tuple[int, ...]
+    seen_at: float
+
+    def is_mended(self, now: tuple[int, ...]) -> bool:
+        """Whether the file is another, and nobody seems to write to it any more."""
+        if now != self.seen:
+            self.seen, self.seen_at = now, time.monotonic()
+        return now != self.given_out and time.monotonic() - self.seen_at >= _MENDING_S
 
 
 class Seeder:
@@ -61,14 +80,18 @@ class Seeder:
         self._failing: dict[str, float] = {}
         self._torrents: dict[str, _Torrent] = {}
         self._has_said_behind = False
+        self._stamps: dict[str, tuple[int, ...]] = {}
+        self._lost: dict[str, _Lost] = {}
 
     def refresh(self, *, is_forced: bool = False) -> bool:
         """Follow the publication where it has changed since; returns whether it was looked at.
 
         Raises what hinders it. A crate that was given out still is then, for a moment: none where the index is gone.
         """
+        self._note_lost()
+        mended = {crate for crate, lost in self._lost.items() if lost.is_mended(self._file_stamp(crate))}
         stamp, now = _stamp(self._layout), time.monotonic()
-        if not is_forced and stamp == self._stamp and now - self._asked_at < _ASK_AGAIN_S:
+        if not is_forced and not mended and stamp == self._stamp and now - self._asked_at < _ASK_AGAIN_S:
             return False
         self._stamp = None  # what fails is looked at again, also where all is as it was before
         with self._failing_after("index", _INDEX_GRACE_S):
@@ -83,8 +106,10 @@ class Seeder:
             if crate in refused:
                 self.drop(crate)
                 self._say(f"{crate} is not given out: {refused[crate]}; run: tenuto publish")
-            elif crate not in self.given_out and not is_older:
+            elif crate not in self.given_out and not is_older and (crate in mended or crate not in self._lost):
                 self.add(crate, torrent)
+        for crate in mended:  # whatever hindered it now, its file no longer does
+            self._lost.pop(crate, None)
         if is_older and not self._has_said_behind:
             self._say(
                 "a newer index was seen than the one that is here: no further crate is given out by it; run: tenuto mirror"
@@ -97,11 +122,23 @@ class Seeder:
         """Give out a crate that has come, without a look at all the others."""
         self._session.seed(torrent, self._layout.crates)
         self.given_out[crate] = torrent
+        self._stamps[crate] = self._file_stamp(crate)
+        self._lost.pop(crate, None)
 
     def drop(self, crate: str) -> None:
         """Give a crate out no longer, at once: its file is about to change."""
+        self._lost.pop(crate, None)
         if self.given_out.pop(crate, None) is not None:
             self._session.remove(f"{crate}.zip")
+
+    def _note_lost(self) -> None:
+        """What the session has dropped, since its file is damaged, is not given out: until that file has changed."""
+        for crate in [name for name in self.given_out if not self._session.is_here(f"{name}.zip")]:
+            del self.given_out[crate]
+            self._lost[crate] = _Lost(self._stamps[crate], self._file_stamp(crate), time.monotonic())
+
+    def _file_stamp(self, crate: str) -> tuple[int, ...]:
+        return _stamp_of(self._layout.crates / f"{crate}.zip")
 
     @contextmanager
     def _failing_after(self, what: str, grace_s: float) -> Iterator[None]:
@@ -212,9 +249,13 @@ def _stamp(layout: Layout) -> tuple[int, ...]:
     """What changes with a publication, with a withdrawal that could not be published, with any crate that is replaced."""
     found: list[int] = []
     for path in (layout.publication / INDEX_NAME, layout.withdrawals, layout.crates):
-        try:
-            about = path.stat()
-            found += (about.st_mtime_ns, about.st_ino, about.st_size)
-        except OSError:
-            found += (0, 0, 0)
+        found += _stamp_of(path)
     return tuple(found)
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return about.st_mtime_ns, about.st_ino, about.st_size

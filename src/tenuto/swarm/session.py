@@ -213,8 +213,12 @@ class Session:
         if fetch is not None:
             fetch.state, fetch.error = "failed", error.message()
             fetch.errno = error.value() if error.category().name() == "system" else 0
-        else:
-            self._say_seldom("error", f"{name}: {error.message()}; it is not given out now")
+        elif name in self._handles:
+            self.remove(name)
+            self._say_seldom(
+                "error",
+                f"{name}: {error.message()}; it is given out no more until its file is another, run: tenuto check",
+            )
 
     def _changed(self, name: str, state: Any) -> None:
         """A crate that is given out and is no longer whole: a piece did not prove when it was asked for."""

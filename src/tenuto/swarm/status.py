@@ -32,5 +32,6 @@ def mirror_status(layout: Layout, settings: Settings) -> dict[str, Any]:
         "crates": len(held), "crates_published": len(crates), "bytes": sum(crate.bytes for crate in held),
         "bytes_published": sum(crate.bytes for crate in crates), "recordings": sum(crate.recordings for crate in held),
         "incoming": coming, "resting": resting, "fault": said,
+        "resting_bytes": {name: holding.size_on_disk(layout.incoming / f"{name}.zip") for name in resting},
         "next": "tenuto mirror, to go on" if coming or said else "tenuto mirror --seed, to follow and give out",
     }  # fmt: skip

@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 
 from tenuto.archive import Layout, Settings
 from tenuto.crates.torrent import Metainfo
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import Index, IndexCrate
 from tenuto.publication.places import FolderPlace, WebPlace
+from tenuto.publication.rereading import IndexReader
 from tenuto.swarm.copies import Donor
 from tenuto.swarm.seeding import Seeder
 from tenuto.swarm.session import Fetch, Session
+
+_SPREAD_FRAC = 0.1
+"""A thousand mirrors that began together do not come together for ever."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,8 @@ class Mirror:
     donor: Donor
     watched: FolderPlace | WebPlace
     """The same place once more, for looks at the index while `donor` is at work in its thread."""
+    reader: IndexReader
+    """Reads the index, by way of `watched`."""
     session: Session
     seeder: Seeder | None
     progress: Progress
@@ -57,6 +64,10 @@ class Mirror:
     def place(self) -> FolderPlace | WebPlace:
         """Where the publication is."""
         return self.donor.place
+
+    def pause_s(self) -> float:
+        """How long until the index is looked at again: a little more or less, by chance."""
+        return self.every_s * SystemRandom().uniform(1 - _SPREAD_FRAC, 1 + _SPREAD_FRAC)
 
     @property
     def received_bytes(self) -> int:

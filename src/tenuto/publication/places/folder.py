@@ -12,13 +12,27 @@ from tenuto.publication.places.protocol import STEP_BYTES, Collected, Part, Sink
 
 
 class FolderPlace:
-    """A publication in a folder; nothing outside of it is read, wherever its links lead."""
+    """A publication in a folder; nothing outside of it is read, wherever its links lead. That of an archive, or of a mirror, has
+    its crates in `crates/` beside it, where the disk knows no hard links.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.name = str(self.root)
         self.received_bytes = 0
         self._counting = Lock()
+        self._own = [self.root]
+        beside = (self.root.parent / "crates").resolve()
+        if (self.root.parent / "tenuto.toml").is_file() and beside.is_relative_to(self.root.parent):
+            self._own.append(beside)
+
+    def where(self, path: str) -> Path:
+        """Where a file lies, or would; its links are not followed yet."""
+        there = self.root / path
+        folder, _, name = path.partition("/")
+        if folder == "crates" and len(self._own) > 1 and not there.exists():
+            return self._own[1] / name
+        return there
 
     def read(self, path: str, offset: int = 0, count: int | None = None, *, max_bytes: int) -> bytes:
         """See Place."""
@@ -66,12 +80,12 @@ class FolderPlace:
 
     def _open(self, path: str) -> BinaryIO:
         try:
-            target = (self.root / path).resolve(strict=True)
+            target = self.where(path).resolve(strict=True)
         except (FileNotFoundError, NotADirectoryError):
             raise missing(self.name, path) from None
         except (OSError, RuntimeError, ValueError) as error:
             raise IntegrityError(f"{self.name}: {path} cannot be opened ({error})") from None
-        if not target.is_relative_to(self.root):
+        if not any(target.is_relative_to(folder) for folder in self._own):
             raise IntegrityError(f"{self.name}: {path} leads out of the publication, to {target}; it is not read")
         try:
             handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

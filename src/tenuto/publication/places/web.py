@@ -9,12 +9,14 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from tenuto.model.answers import Answer, Request
 from tenuto.model.errors import IntegrityError, RetriableError, SkipRecordError, UsageError
 from tenuto.model.units import format_bytes
 from tenuto.publication.places.protocol import STEP_BYTES, Collected, Part, Sink, missing, nobody, too_long, too_short
+from tenuto.publication.places.validators import Validators, validators_of
 from tenuto.sources.http import Http, StopDownload, check_status, user_agent
 
 TIMEOUT_S = 30.0
@@ -22,7 +24,8 @@ PAUSES_S = (0.5, 2.0)
 """Between the tries; a server's own wish counts, up to the longest."""
 
 LONGEST_PAUSE_S = 20.0
-_OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
+_OK, _PARTIAL, _NOT_MODIFIED, _UNSATISFIABLE = 200, 206, 304, 416
+_Found = TypeVar("_Found")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE)
 
 
@@ -63,6 +66,14 @@ class WebPlace:
             self.stream(path, taken, offset, count)
         return bytes(taken.content)
 
+    def read_unless(self, path: str, known: Validators, *, max_bytes: int) -> tuple[bytes | None, Validators]:
+        """All of a file, and by what its server knows it again; None where it says that the file is the `known` one still."""
+        taken = Collected()
+        answer = self._retried(lambda: self._whole(path, taken, 0, max_bytes, known))
+        if answer.http_status == _NOT_MODIFIED:
+            return None, known
+        return bytes(taken.content), validators_of(answer.headers)
+
     def stream(self, path: str, sink: Sink, offset: int, count: int) -> None:
         """See Place."""
         self.gather(path, [Part(offset, count, sink)])
@@ -97,7 +108,7 @@ class WebPlace:
                 return False
         return self._gives_ranges
 
-    def _retried(self, once: Callable[[], None]) -> None:
+    def _retried(self, once: Callable[[], _Found]) -> _Found:
         for pause_s in PAUSES_S:
             try:
                 return once()
@@ -137,15 +148,26 @@ class WebPlace:
         if cut is not None:  # the answer ended well: there is no more of the file
             raise too_short(f"{self.name}/{path}", cut.offset, cut.count, taken.received)
 
-    def _whole(self, path: str, sink: Sink, offset: int, max_bytes: int) -> None:
-        """From `offset` to the end of the file, whose length nobody said."""
+    def _whole(
+        self,
+        path: str,
+        sink: Sink,
+        offset: int,
+        max_bytes: int,
+        known: Validators = Validators(),  # noqa: B008 -- frozen
+    ) -> Answer:
+        """From `offset` to the end of the file, whose length nobody said; nothing where it is the `known` one."""
         flow = _Flow(self, sink, offset, max_bytes + 1, is_whole=True)
-        answer = self._http.download(self._request(path), flow, max_bytes=offset + max_bytes + 2 * STEP_BYTES)
+        limit_bytes = offset + max_bytes + 2 * STEP_BYTES
+        answer = self._http.download(self._request(path), flow, max_bytes=limit_bytes, unless=known.headers)
+        if answer.http_status == _NOT_MODIFIED and known.headers:
+            return answer
         self._check(answer, path, offset, max_bytes)
         if flow.taken > max_bytes:
             raise too_long(f"{self.name}/{path}", max_bytes)
         if answer.http_status != _OK:
             raise IntegrityError(f"{self.name}/{path} answers HTTP {answer.http_status} to a request for all of it")
+        return answer
 
     def _request(self, path: str) -> Request:
         return Request(path, f"{self.name}/{quote(path)}")
