@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenuto.archive.layout import Layout
 from tenuto.catalogue import Edition
@@ -168,7 +167,7 @@ def edition_of(layout: Layout) -> Edition:
 
 def table(edition: Edition, name: str) -> pa.Table:
     """A table of an edition."""
-    return pq.read_table(edition.table(name))
+    return edition.read(name)
 
 
 def rows(edition: Edition, name: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from datetime import date, timedelta
 
 import duckdb
@@ -11,8 +12,10 @@ import pytest
 
 import evidence_maker as made
 from support import make_archive
+from tenuto.catalogue import edition as module
 from tenuto.catalogue.canonical import canonical_digest
 from tenuto.evidence import read_records
+from tenuto.model.errors import IntegrityError
 from tenuto.model.tables import TABLES
 
 
@@ -61,7 +64,7 @@ def _column_bytes(values, kind):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_canonical_digest_is_the_documented_one_recomputed_without_our_code(edition, name):
-    assert edition.info.tables[name].canonical_sha256 == _independent_digest(pq.read_table(edition.table(name)))
+    assert edition.info.tables[name].canonical_sha256 == _independent_digest(edition.read(name))
 
 
 def test_canonical_digest_depends_on_the_rows_and_not_on_how_they_are_cut():
@@ -96,12 +99,12 @@ def test_duckdb_reads_and_joins_the_tables_in_place(edition):
     with duckdb.connect() as con:
         found = con.execute(f"""
             SELECT track.title, artist.name, release.title, licence_text
-            FROM '{edition.table("track")}' track JOIN '{edition.table("credit")}' USING (track_row)
-            JOIN '{edition.table("artist")}' artist USING (artist_row)
-            JOIN '{edition.table("release")}' release ON release.release_row = track.release_row
-            JOIN '{edition.table("statement")}' ON statement_row = statement_rows[1] WHERE track_id = 't1'""").fetchall()
+            FROM {edition.rows("track")} track JOIN {edition.rows("credit")} USING (track_row)
+            JOIN {edition.rows("artist")} artist USING (artist_row)
+            JOIN {edition.rows("release")} release ON release.release_row = track.release_row
+            JOIN {edition.rows("statement")} ON statement_row = statement_rows[1] WHERE track_id = 't1'""").fetchall()
         for name, info in edition.info.tables.items():
-            assert con.execute(f"SELECT count(*) FROM '{edition.table(name)}'").fetchall() == [(info.rows,)]
+            assert con.execute(f"SELECT count(*) FROM {edition.rows(name)}").fetchall() == [(info.rows,)]
     assert found == [("By hand", "Jo\nhann", "Album r1", "CC-BY-SA-4.0")]
 
 
@@ -122,3 +125,29 @@ def test_every_evidence_id_of_an_edition_is_that_of_a_record_in_the_evidence(edi
         if "evidence_id" in TABLES[name].names:
             assert {row["evidence_id"] for row in made.rows(edition, name)} <= known | {0}
     assert 0 not in {row["evidence_id"] for name in ("track", "artist", "release") for row in made.rows(edition, name)}
+
+
+def test_long_tables_lie_in_several_files_of_equal_rows(tmp_path, monkeypatch):
+    layout = make_archive(tmp_path)
+    made.keep(layout, "shop", [made.search([made.song(f"t{n:03d}", title=f"Title {n}") for n in range(100)])])
+    one = made.edition_of(layout)
+    assert [path.name for path in one.files("track")] == ["track.parquet"]
+    before = one.read("track")
+    monkeypatch.setattr(module, "GROUP_ROWS", 8)
+    monkeypatch.setattr(module, "FILE_ROWS", 32)
+    shutil.rmtree(layout.catalogue)
+    several = made.edition_of(layout)
+    assert [path.name for path in several.files("track")] == [f"track-0000{n}.parquet" for n in range(4)]
+    assert [pq.read_metadata(path).num_rows for path in several.files("track")] == [32, 32, 32, 4]
+    assert pq.read_metadata(several.files("track")[0]).num_row_groups == 4
+    assert several.read("track") == before
+    assert several.info.tables["track"].canonical_sha256 == one.info.tables["track"].canonical_sha256
+    joined = b"".join(path.read_bytes() for path in several.files("track"))
+    assert several.info.tables["track"].sha256 == hashlib.sha256(joined).hexdigest()
+    with duckdb.connect() as con:
+        assert con.execute(f"SELECT count(*), max(track_row) FROM {several.rows('track')}").fetchall() == [(100, 99)]
+    several.files("track")[2].write_bytes(several.files("track")[2].read_bytes()[:-1] + b"x")
+    assert "track-00002.parquet has sha256" in module.damage_of(several.folder)
+    several.files("track")[2].unlink()
+    with pytest.raises(IntegrityError, match=r"track-00002\.parquet is missing"):
+        module.open_edition(several.folder)

@@ -41,7 +41,7 @@ def test_nothing_of_a_dark_recording_stands_in_clear_after_it_is_sealed(tmp_path
     found = {one.row["sha256"] for one in rows(layout)}
     bodies = [content[len(content) // 2 :][:200] for content in contents(tmp_path / "music").values()]
     words = [word.encode() for word in (TITLE, ARTIST, "s3cret", *found)] + bodies
-    may_tell = {layout.holdings, layout.plans, layout.catalogue, layout.evidence}
+    may_tell = {layout.holdings, layout.plans, layout.catalogue, layout.evidence, layout.parts}
     for path in (path for path in layout.root.rglob("*") if path.is_file()):
         content = path.read_bytes()
         told = [word for word in words if word in content]

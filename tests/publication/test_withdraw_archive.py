@@ -582,7 +582,7 @@ def test_crates_that_cannot_be_read_are_named_and_not_said_to_hold_nothing(shelf
 def test_withdrawal_needs_no_catalogue(shelf, spoil):
     (path,) = shelf.crates_with(ALONE)
     (sha256,) = _digests_of(shelf, ALONE)
-    table = open_current(shelf.layout).table("track")
+    table = open_current(shelf.layout).files("track")[0]
     if spoil == "missing":
         shutil.rmtree(shelf.layout.catalogue)
     elif spoil == "no edition":

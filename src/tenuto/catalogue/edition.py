@@ -2,14 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, remove_leftovers
@@ -23,17 +26,35 @@ from tenuto.rights import Statement
 
 FORMAT = "tenuto-edition-1"
 EDITION_NAME = "edition.json"
-_ROW_GROUP = 1_000_000
+GROUP_ROWS = 32_768
+"""Rows of a row group: so many are unpacked to show one of them."""
+
+FILE_ROWS = 2**22
+"""Rows of a file of a table: a reader that wants one row opens one file, whose footer stays small however large the table is."""
+
+_FILE_NAME = re.compile(r"[a-z_]+(-[0-9]{5})?\.parquet")
 _ROWS = ("artist_row", "release_row", "track_row", "statement_row")
 
 
+class FileInfo(Document):
+    """One file of a table."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
 class TableInfo(Document):
-    """One table: its rows, the SHA-256 of its file, and the canonical digest that survives other library versions."""
+    """One table: its rows, its files in order, the SHA-256 of their bytes, and the canonical digest that survives other library
+    versions.
+    """
 
     rows: int
     bytes: int
     sha256: str
     canonical_sha256: str
+    files: tuple[FileInfo, ...]
 
 
 class SourceInfo(Document):
@@ -64,9 +85,17 @@ class Edition:
     folder: Path
     info: EditionInfo
 
-    def table(self, name: str) -> Path:
-        """The Parquet file of a table, to be read in place by any tool."""
-        return self.folder / f"{name}.parquet"
+    def files(self, name: str) -> list[Path]:
+        """The Parquet files of a table, in order, to be read in place by any tool."""
+        return [self.folder / file.name for file in self.info.tables[name].files]
+
+    def rows(self, name: str) -> str:
+        """A table as DuckDB reads it, in a FROM."""
+        return f"read_parquet([{', '.join(sql_path(file) for file in self.files(name))}])"
+
+    def read(self, name: str, filters: pc.Expression | None = None) -> pa.Table:
+        """A table in memory, or those of its rows that `filters` lets through."""
+        return pa.concat_tables([pq.read_table(file, filters=filters) for file in self.files(name)])
 
 
 def open_current(layout: Layout) -> Edition:
@@ -94,11 +123,16 @@ def open_edition(folder: Path) -> Edition:
     except ValueError as error:
         raise IntegrityError(f"{file} is not as it was written ({error}); run: tenuto catalogue build") from None
     for name in TABLES:
-        table = edition.table(name)
-        if name not in edition.info.tables or not table.is_file():
-            raise IntegrityError(f"{table} is missing; run: tenuto catalogue build")
-        if (found := table.stat().st_size) != (said := edition.info.tables[name].bytes):
-            raise IntegrityError(f"{table} has {found} bytes, {EDITION_NAME} says {said}; run: tenuto catalogue build")
+        if name not in edition.info.tables:
+            raise IntegrityError(f"{file} names no table {name}; run: tenuto catalogue build")
+        for said in edition.info.tables[name].files:
+            table = folder / said.name
+            if not _FILE_NAME.fullmatch(said.name) or not table.is_file():
+                raise IntegrityError(f"{table} is missing; run: tenuto catalogue build")
+            if (found := table.stat().st_size) != said.bytes:
+                raise IntegrityError(
+                    f"{table} has {found} bytes, {EDITION_NAME} says {said.bytes}; run: tenuto catalogue build"
+                )
     return edition
 
 
@@ -111,10 +145,9 @@ def damage_of(folder: Path) -> str:
     if edition.info.edition != folder.name:
         return f"{folder / EDITION_NAME} names {edition.info.edition!r}"
     for name in TABLES:
-        with edition.table(name).open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != (said := edition.info.tables[name].sha256):
-            return f"{edition.table(name)} has sha256 {found}, {EDITION_NAME} says {said}"
+        for said in edition.info.tables[name].files:
+            if (found := _sha256_of([folder / said.name])) != said.sha256:
+                return f"{folder / said.name} has sha256 {found}, {EDITION_NAME} says {said.sha256}"
     return ""
 
 
@@ -127,7 +160,7 @@ def write_edition(
         folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
     if not folder.exists():
         with folder_durably(folder) as beside:
-            infos = {name: _write_table(beside / f"{name}.parquet", tables[name](), TABLES[name]) for name in TABLES}
+            infos = {name: _write_table(beside, name, tables[name]()) for name in TABLES}
             info = EditionInfo(edition=edition, tables=infos, **about)
             document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
             (beside / EDITION_NAME).write_bytes(document + b"\n")
@@ -140,10 +173,31 @@ def make_current(layout: Layout, edition: Edition) -> None:
     remove_leftovers(layout.catalogue)
 
 
-def _write_table(path: Path, rows: pa.RecordBatchReader, schema: pa.Schema) -> TableInfo:
-    """Write a table as its rows come."""
+def _write_table(folder: Path, name: str, rows: pa.RecordBatchReader) -> TableInfo:
+    """Write a table as its rows come: `<name>.parquet`, or `<name>-00000.parquet` … where it is long."""
+    canonical, files = CanonicalDigest(), list[Path]()
+    for groups in _files(rows, TABLES[name]):
+        files.append(folder / f"{name}-{len(files):05d}.parquet")
+        _write_file(files[-1], groups, TABLES[name], canonical)
+    if len(files) == 1:
+        files = [files[0].rename(folder / f"{name}.parquet")]
+    infos = [
+        FileInfo(
+            name=file.name, rows=pq.read_metadata(file).num_rows, bytes=file.stat().st_size, sha256=_sha256_of([file])
+        )
+        for file in files
+    ]
+    return TableInfo(
+        rows=sum(info.rows for info in infos),
+        bytes=sum(info.bytes for info in infos),
+        sha256=infos[0].sha256 if len(files) == 1 else _sha256_of(files),
+        canonical_sha256=canonical.hexdigest(),
+        files=tuple(infos),
+    )
+
+
+def _write_file(path: Path, groups: Iterable[pa.Table], schema: pa.Schema, canonical: CanonicalDigest) -> None:
     numbers = [name for name in _ROWS if name == schema.names[0]]
-    canonical, count = CanonicalDigest(), 0
     with pq.ParquetWriter(
         path,
         schema,
@@ -151,14 +205,21 @@ def _write_table(path: Path, rows: pa.RecordBatchReader, schema: pa.Schema) -> T
         use_dictionary=[name for name in schema.names if name not in numbers],
         column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
     ) as writer:
-        for group in _row_groups(rows, schema):
-            writer.write_table(group, row_group_size=_ROW_GROUP)
+        for group in groups:
+            writer.write_table(group, row_group_size=GROUP_ROWS)
             for batch in group.to_batches():
                 canonical.add(batch)
-            count += group.num_rows
-    with path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    return TableInfo(rows=count, bytes=path.stat().st_size, sha256=sha256, canonical_sha256=canonical.hexdigest())
+
+
+def _files(rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[Iterator[pa.Table]]:
+    """The row groups of each file; at least one file, which may be empty."""
+    groups = _row_groups(rows, schema)
+    first = next(groups, None)
+    if first is None:
+        yield iter(())
+    while first is not None:
+        yield chain([first], islice(groups, FILE_ROWS // GROUP_ROWS - 1))
+        first = next(groups, None)
 
 
 def _row_groups(rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -166,19 +227,32 @@ def _row_groups(rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Ta
     pending: list[pa.Table] = []
     for batch in rows:
         pending.append(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
-        while sum(table.num_rows for table in pending) >= _ROW_GROUP:
+        while sum(table.num_rows for table in pending) >= GROUP_ROWS:
             whole = pa.concat_tables(pending)
-            yield whole.slice(0, _ROW_GROUP).combine_chunks()
-            pending = [whole.slice(_ROW_GROUP)]
+            yield whole.slice(0, GROUP_ROWS).combine_chunks()
+            pending = [whole.slice(GROUP_ROWS)]
     if sum(table.num_rows for table in pending):
         yield pa.concat_tables(pending).combine_chunks()
 
 
+def _sha256_of(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as content:
+            while part := content.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def sql_path(path: Path) -> str:
+    """A path as a literal that DuckDB takes for this file alone, whatever its name."""
+    plain = "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+    return "'" + plain.replace("'", "''") + "'"
+
+
 def load_statements(edition: Edition) -> list[Statement]:
     """The statements of an edition, by their row."""
-    rows = (
-        pq.read_table(edition.table("statement")).sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
-    )
+    rows = edition.read("statement").sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
     return [statement_from(row) for row in rows]
 
 

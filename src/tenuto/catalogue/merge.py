@@ -6,10 +6,12 @@ which evidence was read.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from tenuto.catalogue.edition import sql_path
 from tenuto.catalogue.parts import Part
 from tenuto.catalogue.rows import KINDS, schema_of
 
@@ -29,7 +31,7 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
         files = {str(path): number for number, part in enumerate(parts) if (path := part.rows(kind)) is not None}
         if files:
             con.executemany("INSERT INTO part_file VALUES (?, ?)", list(files.items()))
-            rows = f"read_parquet([{', '.join(sql_path(file) for file in files)}], filename = true)"
+            rows = f"read_parquet([{', '.join(sql_path(Path(file)) for file in files)}], filename = true)"
         else:
             con.register(f"no_{kind}", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
             rows = f"no_{kind}"
@@ -37,12 +39,6 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
             CREATE VIEW {kind}_seen AS
             SELECT r.* EXCLUDE (filename, record), s.* EXCLUDE (part, record)
             FROM {rows} r JOIN part_file USING (filename) JOIN sighting s USING (part, record)""")
-
-
-def sql_path(path: str) -> str:
-    """A path as a literal that DuckDB takes for this file alone, whatever its name."""
-    plain = "".join(f"[{char}]" if char in "*?[" else char for char in path)
-    return "'" + plain.replace("'", "''") + "'"
 
 
 def merge(con: duckdb.DuckDBPyConnection) -> None:
@@ -62,7 +58,7 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
-    """One row a thing. What was seen once, nearly all of a large catalogue, is taken as it is; the rest is merged field by field."""
+    """One row a thing. What was seen once, most of a large catalogue, is taken as it is; the rest is merged field by field."""
     own = _OWN_IDS[kind]
     stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", "ordinal", own}
     names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]

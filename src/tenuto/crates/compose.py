@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tenuto.catalogue import Edition
 from tenuto.crates import dark
@@ -125,7 +124,7 @@ def catalogue_tables(edition: Edition, track_rows: Sequence[int]) -> dict[str, p
     """The edition's rows of these tracks, with the edition's row numbers."""
 
     def rows(name: str, values: pa.Array) -> pa.Table:
-        return pq.read_table(edition.table(name), filters=pc.field(f"{_ROW_OF.get(name, name)}_row").isin(values))
+        return edition.read(name, pc.field(f"{_ROW_OF.get(name, name)}_row").isin(values))
 
     return _around(rows("track", pa.array(track_rows, pa.uint32())), rows)
 

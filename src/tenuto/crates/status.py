@@ -57,7 +57,7 @@ def track_statuses(
                 SELECT source, track_id, arg_min(struct_pack(crate, is_dark, sha256, tier, bytes), (is_dark, crate)) AS h
                 FROM held GROUP BY source, track_id),
             track AS (
-                SELECT *, sha256(source || chr(10) || track_id) AS key FROM '{edition.table("track")}')
+                SELECT *, sha256(source || chr(10) || track_id) AS key FROM {edition.rows("track")})
             SELECT track.track_row, track.key, track.source, track.track_id, track.title,
                    CASE WHEN w.key IS NOT NULL THEN '{WITHDRAWN}' WHEN h.is_dark THEN '{DARK}' WHEN h IS NOT NULL THEN '{KEPT}'
                         WHEN (f.key IS NOT NULL OR p.is_lost) AND p.status = '{PLANNED}' THEN '{FAILED}'

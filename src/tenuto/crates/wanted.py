@@ -139,7 +139,7 @@ def load_log(layout: Layout) -> Log:
 def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log: Log) -> list[Wanted]:
     """The tracks of a draft in the order of the edition; withdrawals are among their statements."""
     tracks = _quoted(layout.plan(plan.plan) / "tracks.parquet")
-    tables = {name: _quoted(edition.table(name)) for name in ("credit", "artist", "track", "offer", "release")}
+    tables = {name: edition.rows(name) for name in ("credit", "artist", "track", "offer", "release")}
     statements = load_statements(edition)
     withdrawn = log.by_key()
     with duckdb.connect(config={"threads": 2}) as con:

@@ -54,7 +54,7 @@ def load_candidates(edition: Edition, territory: str, when: date) -> Candidates:
             SELECT track_row, source, track_id, release_row, duration_ms, popularity, listens_count, listens_scope,
                    listens_rank, licence, statement_rows, offer.track_row IS NOT NULL AS is_offered, bytes,
                    bit_rate_bps, codec, is_lossless
-            FROM '{edition.table("track")}' track LEFT JOIN '{edition.table("offer")}' offer USING (track_row)
+            FROM {edition.rows("track")} track LEFT JOIN {edition.rows("offer")} offer USING (track_row)
             ORDER BY track_row""").to_arrow_table()
     decisions = _decisions(edition, table, territory, when)
     listens = _ints(table, "listens_count")
