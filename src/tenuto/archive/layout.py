@@ -79,6 +79,10 @@ class Layout:
         """Evidence as it was read, a folder for each file."""
         return self.state / "parts"
 
+    def lookup(self, edition: str) -> Path:
+        """The index of an edition."""
+        return self.state / "lookup" / edition
+
     @property
     def dark(self) -> Path:
         """Dark crates: mode 0700, never served."""

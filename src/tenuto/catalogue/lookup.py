@@ -1,0 +1,202 @@
+"""Looking things up in an edition: by id, ISRC, UPC or MBID, in a time that does not grow with the catalogue.
+
+with Catalogue.open(Path("my-archive")) as catalogue:
+for song in catalogue.by_isrc("DEAB12345678"):
+print(song.title, song.artists)
+"""
+
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+
+from tenuto.archive import Layout
+from tenuto.archive.durable import folder_durably
+from tenuto.archive.layout import SETTINGS_NAME
+from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
+from tenuto.catalogue.keys import Keys, build_keys
+from tenuto.catalogue.shelf import Shelf
+from tenuto.model.errors import UsageError
+from tenuto.model.progress import Progress, Silent
+from tenuto.sources import values
+
+COLUMNS = (
+    ("track", "track_id"), ("track", "isrc"), ("track", "recording_id_musicbrainz"),
+    ("release", "release_id"), ("release", "upc"), ("release", "release_id_musicbrainz"),
+)  # fmt: skip
+"""What can be looked up: table and column."""
+
+_SPANS = "release.tracks"
+_BATCH_ROWS = 1_000_000
+
+_TRACK = ("track_row", "source", "track_id", "title", "release_row", "disc_number", "track_number", "duration_ms", "isrc",
+          "popularity", "listens_count", "licence", "licence_url")  # fmt: skip
+_RELEASE = ("title", "release_date", "release_date_precision", "label", "upc")
+_CREDIT = ("artist_row",)
+_ARTIST = ("artist_id", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """A track with the names of what it refers to; None where the source does not say."""
+
+    track_row: int
+    source: str
+    track_id: str
+    title: str | None
+    artists: tuple[str, ...]
+    release: str | None
+    release_date: date | None
+    release_date_precision: str | None
+    label: str | None
+    upc: str | None
+    disc_number: int | None
+    track_number: int | None
+    duration_ms: int | None
+    isrc: str | None
+    popularity: int | None
+    listens_count: int | None
+    licence: str | None
+    licence_url: str | None
+
+
+class Catalogue:
+    """An edition to look things up in; a context manager. Not for several threads at a time."""
+
+    def __init__(self, edition: Edition, folder: Path) -> None:
+        self.edition = edition
+        self._shelf = Shelf(edition)
+        self._folder = folder
+        self._keys: dict[tuple[str, str], Keys] = {}
+        self._spans: Any = None
+
+    @classmethod
+    def open(cls, path: Path, progress: Progress | None = None) -> Self:
+        """The current edition of an archive, or an edition by its folder. The index is made where it is missing: in the archive's
+        `state/`, else beside the edition's folder.
+
+        Raises UsageError where there is neither, IntegrityError where the edition is not whole.
+        """
+        path = path.expanduser().absolute()
+        if (path / SETTINGS_NAME).is_file():
+            layout = Layout(path)
+            edition = open_current(layout)
+            folder = layout.lookup(edition.info.edition)
+        elif (path / EDITION_NAME).is_file():
+            edition = open_edition(path)
+            folder = path.with_name(f"{path.name}.lookup")
+        else:
+            raise UsageError(
+                f"{path} is neither an archive nor an edition: it holds no {SETTINGS_NAME} and no {EDITION_NAME}"
+            )
+        if not is_built(folder):
+            build_lookup(edition, folder, progress or Silent())
+        return cls(edition, folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keys.clear()
+        self._spans = None
+
+    def by_id(self, own_id: str) -> list[Song]:
+        """The tracks with this id of a source, or of the release that has it."""
+        return self._songs("track", "track_id", own_id) or self._of_releases("release_id", own_id)
+
+    def by_isrc(self, isrc: str) -> list[Song]:
+        """The tracks with this ISRC, written with hyphens or without; raises UsageError where it is none."""
+        plain = values.isrc(isrc)
+        if plain is None:
+            raise UsageError(f"{isrc!r} is no ISRC; it is written like DEAB12345678 or DE-AB1-23-45678")
+        return self._songs("track", "isrc", plain)
+
+    def by_upc(self, upc: str) -> list[Song]:
+        """The tracks of the releases with this UPC or EAN; raises UsageError where it is none."""
+        plain = values.upc(upc)
+        if plain is None:
+            raise UsageError(f"{upc!r} is no UPC or EAN; it has 8 to 14 digits")
+        return self._of_releases("upc", plain)
+
+    def by_mbid(self, mbid: str) -> list[Song]:
+        """The tracks with this MusicBrainz id: of the recording or of the release; raises UsageError where it is none."""
+        plain = values.mbid(mbid)
+        if plain is None:
+            raise UsageError(f"{mbid!r} is no MusicBrainz id; it is a UUID")
+        found = self._songs("track", "recording_id_musicbrainz", plain)
+        return found or self._of_releases("release_id_musicbrainz", plain)
+
+    def song(self, track_row: int) -> Song:
+        """The track in this row; raises IndexError where there is none."""
+        track = self._shelf.row("track", track_row, _TRACK)
+        number = track.pop("release_row")
+        release: dict[str, Any] = dict.fromkeys(_RELEASE)
+        if number is not None:
+            release = self._shelf.row("release", number, _RELEASE)
+        credited = self._shelf.rows_of("credit", track_row, _CREDIT)
+        artists = [self._shelf.row("artist", one["artist_row"], _ARTIST) for one in credited]
+        names = tuple(one["name"] or one["artist_id"] for one in artists)
+        return Song(**track, artists=names, release=release.pop("title"), **release)
+
+    def _songs(self, table: str, column: str, key: str) -> list[Song]:
+        return [self.song(row) for row in self._rows(table, column, key)]
+
+    def _rows(self, table: str, column: str, key: str) -> list[int]:
+        """The rows that really have this key."""
+        if (table, column) not in self._keys:
+            self._keys[table, column] = Keys(self._folder / f"{table}.{column}.keys")
+        rows = self._keys[table, column].rows(key)
+        return [row for row in rows if self._shelf.row(table, row, (column,))[column] == key]
+
+    def _of_releases(self, column: str, key: str) -> list[Song]:
+        return [self.song(row) for release in self._rows("release", column, key) for row in self._tracks_of(release)]
+
+    def _tracks_of(self, release_row: int) -> range:
+        """The tracks of a release, which lie together."""
+        if self._spans is None:
+            self._spans = np.memmap(self._folder / _SPANS, "<u4", "r").reshape(-1, 2)
+        first, count = map(int, self._spans[release_row])
+        return range(first, first + count)
+
+
+def is_built(folder: Path) -> bool:
+    """Whether the index of an edition is there."""
+    return folder.is_dir()
+
+
+def build_lookup(edition: Edition, folder: Path, progress: Progress) -> None:
+    """Make the index of an edition, whole or not at all."""
+    progress.begin("index", len(COLUMNS), "columns")
+    if folder.exists():
+        shutil.rmtree(folder)
+    with (
+        folder_durably(folder) as beside,
+        duckdb.connect(config={"temp_directory": str(folder.parent / ".spill")}) as con,
+    ):
+        for table, column in COLUMNS:
+            build_keys(con, beside / f"{table}.{column}.keys", edition.rows(table), column, f"{table}_row")
+            progress.advance()
+        _write_spans(con, edition, beside / _SPANS)
+
+
+def _write_spans(con: duckdb.DuckDBPyConnection, edition: Edition, path: Path) -> None:
+    """Of each release the row of its first track and how many there are (uint32, little-endian)."""
+    spans = np.zeros((edition.info.tables["release"].rows, 2), "<u4")
+    found = con.sql(f"""
+        SELECT release_row, min(track_row) AS first, count(*) AS tracks FROM {edition.rows("track")}
+        WHERE release_row IS NOT NULL GROUP BY release_row""").to_arrow_reader(_BATCH_ROWS)
+    for batch in found:
+        spans[batch.column(0).to_numpy()] = np.stack([batch.column(1).to_numpy(), batch.column(2).to_numpy()], axis=1)
+    spans.tofile(path)
+
+
+def forget_lookups(layout: Layout, edition: str) -> None:
+    """Delete the indexes of other editions: they are made again where they are asked for."""
+    kept: Any = layout.lookup(edition)
+    for folder in kept.parent.iterdir() if kept.parent.is_dir() else ():
+        if folder != kept and not folder.name.startswith("."):
+            shutil.rmtree(folder, ignore_errors=True)
