@@ -6,8 +6,9 @@ order, once; which of their rows count is decided when all are there (sightings.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +33,8 @@ ANSWERS = pa.schema(
 _ABOUT = "part.json"
 _TABLE = {"compression": "zstd", "compression_level": 1}
 _ENCODER = msgspec.json.Encoder()
+_AT_ONCE = 10_000
+"""Records of one answer held at a time: a list of listens is as long as a catalogue."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -132,34 +135,34 @@ def _taken(kind: str, answer: Answer, record: int, rows: Rows, *, is_known: bool
     """Take over what an answer says, and give the digest of that: SHA-256 over the request and the records (docs/format.md)."""
     if answer.outcome != OK:
         return None
-    digest = hashlib.sha256(ascii(answer.request.key).encode())
+    digest = hashlib.sha256(ascii(answer.request.key).encode() + b"\n")
     if answer.request.key == PERMISSION_KEY:
-        digest.update(b"\n" + hashlib.sha256(answer.body).hexdigest().encode())
+        digest.update(hashlib.sha256(answer.body).hexdigest().encode() + b"\n")
         return digest.digest()
     is_empty = True
-
-    def counted() -> Iterator[Seen]:
-        nonlocal is_empty
-        for item in parse(kind, answer):
-            if not isinstance(item, CountSeen):  # harvest reconciles these
-                is_empty = False
-                digest.update(_line(item))
-                yield item
-
-    if is_known:
-        for _ in counted():
-            pass
-    else:
-        rows.add(record, counted())
+    seen = (item for item in parse(kind, answer) if not isinstance(item, CountSeen))  # harvest reconciles these
+    while items := list(islice(seen, _AT_ONCE)):
+        is_empty = False
+        digest.update(_lines(items))
+        if not is_known:
+            rows.add(record, items)
+    rows.came_from(len(answer.body))
     return None if is_empty else digest.digest()
 
 
-def _line(item: Seen) -> bytes:
-    """A record as the content's digest takes it: LF, its name, and its fields as JSON."""
+def _lines(items: Sequence[Seen]) -> bytes:
+    """Records as the content's digest takes them: each as JSON and an LF."""
     try:
-        return b"\n%b %b" % (type(item).__name__.encode(), _ENCODER.encode(item))
+        return _ENCODER.encode_lines(items)
     except UnicodeEncodeError:  # a lone surrogate, of which JSON knows nothing
-        return b"\n" + ascii(item).encode()
+        return b"".join(_line(item) for item in items)
+
+
+def _line(item: Seen) -> bytes:
+    try:
+        return _ENCODER.encode(item) + b"\n"
+    except UnicodeEncodeError:
+        return ascii(item).encode() + b"\n"
 
 
 def _answer(record: EvidenceRecord, answer: Answer, number: int, content: bytes | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ problem of its record.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -41,6 +41,8 @@ _TYPES: dict[str, pa.DataType] = {
 }  # fmt: skip
 _PLACE = (("record", pa.int32()), ("ordinal", pa.int32()), ("fullness", pa.int32()))
 _BATCH_ROWS = 65_536
+_READ_MAX_BYTES = 2**28
+_SPACE, _TILDE = np.uint8(0x20), np.uint8(0x7E)
 _IDS = frozenset({"artist_id", "release_id", "track_id", "own_id", "artist_ids", "credit_artists", "path", "fetch_id"})
 """What names things stays to the letter: two files may differ in the normalisation of their names alone."""
 
@@ -71,24 +73,32 @@ class Rows:
     def __init__(self, take: Callable[[str, pa.RecordBatch], None]) -> None:
         self._take = take
         self._kind_of = {record: kind for kind, (record, _) in KINDS.items()}
+        self._record, self._ordinal, self._read_bytes = -1, 0, 0
         self._pending: dict[str, tuple[list[Any], list[int], list[int]]] = {kind: ([], [], []) for kind in KINDS}
 
     def add(self, record: int, seen: Iterable[Seen]) -> None:
-        """What one answer says; `record` is its number."""
-        kind_of, pending = self._kind_of, self._pending
-        for ordinal, item in enumerate(seen):
-            kind = kind_of.get(type(item))
-            if kind is None:
-                continue
-            items, records, ordinals = pending[kind]
-            items.append(item)
-            records.append(record)
-            ordinals.append(ordinal)
+        """What one answer says, or the next of it; `record` is its number."""
+        if record != self._record:
+            self._record, self._ordinal = record, 0
+        for type_, run in groupby(seen, type):
+            found = list(run)
+            items, records, ordinals = self._pending[kind := self._kind_of[type_]]
+            items += found
+            records += [record] * len(found)
+            ordinals += range(self._ordinal, self._ordinal + len(found))
+            self._ordinal += len(found)
             if len(items) >= _BATCH_ROWS:
                 self._pack(kind)
 
+    def came_from(self, size_bytes: int) -> None:
+        """So many bytes of an answer were read: what much was read from is handed on early, so that memory is bounded."""
+        self._read_bytes += size_bytes
+        if self._read_bytes > _READ_MAX_BYTES:
+            self.close()
+
     def close(self) -> None:
         """Hand on what is left; problems last, since packing the others makes some."""
+        self._read_bytes = 0
         for kind in sorted(KINDS, key=lambda kind: kind == "problem"):
             if self._pending[kind][0]:
                 self._pack(kind)
@@ -114,15 +124,16 @@ def _column(name: str, items: Sequence[Any], mended: dict[int, str]) -> pa.Array
     """One field of all records; empty lists are null. `mended` gets the first text of a record that had to be."""
     read = _kept if name in _IDS else _text
     if name in _OF_CREDITS:
-        get = attrgetter(_OF_CREDITS[name])
-        return _lists([[get(credit) for credit in item.credits] for item in items], read, mended)
+        of_items = list(map(attrgetter("credits"), items))
+        flat = list(map(attrgetter(_OF_CREDITS[name]), chain.from_iterable(of_items)))
+        return _lists(of_items, flat, read, mended)
     values = list(map(attrgetter(name), items))
     kind = _TYPES.get(name, pa.string())
     if name == "offer":
         return _offers(values, mended)
     if kind == _NAMES:
-        return _lists(values, read, mended)
-    return pa.array(_texts(values, read, mended) if kind == pa.string() else values, kind)
+        return _lists(values, list(chain.from_iterable(values)), read, mended)
+    return _texts(values, read, mended) if kind == pa.string() else pa.array(values, kind)
 
 
 def _offers(offers: Sequence[OfferSeen | None], mended: dict[int, str]) -> pa.Array:
@@ -135,16 +146,17 @@ def _offers(offers: Sequence[OfferSeen | None], mended: dict[int, str]) -> pa.Ar
     return pa.StructArray.from_arrays(columns, fields=list(_OFFER), mask=pa.array(is_null))
 
 
-def _lists(lists: Sequence[Sequence[str]], read: "_Read", mended: dict[int, str]) -> pa.Array:
-    counts = np.fromiter(map(len, lists), np.int64, len(lists))
-    if not counts.any():
+def _lists(lists: Sequence[Sequence[Any]], flat: list[str | None], read: "_Read", mended: dict[int, str]) -> pa.Array:
+    """Lists of texts, which `flat` has one after the other."""
+    if not flat:
         return pa.nulls(len(lists), _NAMES)
-    flat: list[str | None] = list(chain.from_iterable(lists))
-    owners = np.repeat(np.arange(len(lists)), counts)
+    counts = np.fromiter(map(len, lists), np.int64, len(lists))
     within: dict[int, str] = {}
-    values = pa.array(_texts(flat, read, within), pa.string())
-    for place, kept in within.items():
-        mended.setdefault(int(owners[place]), kept)
+    values = _texts(flat, read, within)
+    if within:
+        owners = np.repeat(np.arange(len(lists)), counts)
+        for place, kept in within.items():
+            mended.setdefault(int(owners[place]), kept)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(counts == 0))
 
@@ -153,16 +165,42 @@ _Read = Callable[[str, Callable[[str], None]], str]
 """Takes a text as its column holds it, and notes where it had to be mended."""
 
 
-def _texts(values: list[str | None], read: _Read, mended: dict[int, str]) -> list[str | None]:
-    """The texts of a column; only those that are not plain ASCII cost more than a look."""
-    odd = [
-        row
-        for row, value in enumerate(values)
-        if value is not None and not (value.isascii() and value.isprintable() and value[:1] != " " != value[-1:])
-    ]
+def _texts(values: list[str | None], read: _Read, mended: dict[int, str]) -> pa.Array:
+    """The texts of a column; those that are plain ASCII, most, cost a look at their bytes."""
+    odd: Iterable[int]
+    try:
+        array = pa.array(values, pa.string())
+        odd = _odd(array)
+    except (UnicodeEncodeError, pa.ArrowException):  # a lone surrogate, or more than Arrow has room for
+        odd = range(len(values))
+    is_same = True
     for row in odd:
-        values[row] = read(values[row], lambda kept, row=row: mended.setdefault(row, kept))  # type: ignore[arg-type, misc]
-    return values
+        text = values[row]
+        if text is None:
+            continue
+        kept = read(text, lambda kept, row=row: mended.setdefault(row, kept))  # type: ignore[arg-type, misc]
+        if kept is not text:
+            values[row], is_same = kept, False
+    return array if is_same else pa.array(values, pa.string())
+
+
+def _odd(array: pa.Array) -> "list[int]":
+    """The rows whose text has another byte than printable ASCII, or begins or ends with a space."""
+    _, offsets_, content = array.buffers()
+    if content is None or not content.size:
+        return []
+    offsets = np.frombuffer(offsets_, np.int32)[array.offset : array.offset + len(array) + 1]
+    held = np.frombuffer(content, np.uint8)
+    begins, ends = offsets[:-1], offsets[1:]
+    is_full = ends > begins
+    odd = np.zeros(len(array), bool)
+    odd[is_full] = (held[begins[is_full]] == _SPACE) | (held[ends[is_full] - 1] == _SPACE)
+    foreign = np.flatnonzero(
+        (held[: offsets[-1]] - _SPACE) > _TILDE - _SPACE
+    )  # uint8: what is below the space wraps round
+    odd[np.searchsorted(ends, foreign, "right")] = True
+    rows: list[int] = np.flatnonzero(odd).tolist()
+    return rows
 
 
 def _kept(text: str, note: Callable[[str], None]) -> str:
@@ -176,8 +214,6 @@ def _kept(text: str, note: Callable[[str], None]) -> str:
 
 
 def _text(text: str, note: Callable[[str], None]) -> str:
-    if text.isascii() and text.isprintable():
-        return text.strip()
     kept, is_mended = mend(text)
     if is_mended:
         note(kept)

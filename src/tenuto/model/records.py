@@ -7,7 +7,11 @@ catalogue takes those of the newest harvest that saw it and merges them field by
 import msgspec
 
 
-class ArtistSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class _Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, omit_defaults=True):
+    """In JSON its name is `type`, and what the source is silent about is left out: digests of contents go by that."""
+
+
+class ArtistSeen(_Record, frozen=True, kw_only=True, gc=False):
     """An artist as one answer describes it."""
 
     artist_id: str
@@ -21,7 +25,7 @@ class ArtistSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     isni: str | None = None
 
 
-class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ReleaseSeen(_Record, frozen=True, kw_only=True, gc=False):
     """A release; `release_date` is what is known of it: `1911`, `1911-05` or `1911-05-18`."""
 
     release_id: str
@@ -39,14 +43,14 @@ class ReleaseSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     artist_ids: tuple[str, ...] = ()
 
 
-class CreditSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CreditSeen(_Record, frozen=True, kw_only=True, gc=False):
     """One name in a track's credits; the order of credits is kept."""
 
     artist_id: str
     role: str = "artist"
 
 
-class OfferSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OfferSeen(_Record, frozen=True, kw_only=True, gc=False):
     """What the source offers to fetch for a track: as it says, not yet heard.
 
     `path` is the place that the source names (for people and for grants by path), `fetch_id` what `fetch` needs.
@@ -63,7 +67,7 @@ class OfferSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_lossless: bool | None = None
 
 
-class TrackSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class TrackSeen(_Record, frozen=True, kw_only=True, gc=False):
     """A track; `licence_text` is what the track itself says of its licence, word for word."""
 
     track_id: str
@@ -86,7 +90,7 @@ class TrackSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     offer: OfferSeen | None = None
 
 
-class ListensSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ListensSeen(_Record, frozen=True, kw_only=True, gc=False):
     """A count of listens from a list of its own; `counted_on` is an ISO date."""
 
     track_id: str
@@ -95,7 +99,7 @@ class ListensSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listens_scope: str
 
 
-class RankSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class RankSeen(_Record, frozen=True, kw_only=True, gc=False):
     """A place in a list by listens, 1 the most heard, of a release or a track: an order, never a count."""
 
     listens_rank: int
@@ -103,14 +107,14 @@ class RankSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     track_id: str | None = None
 
 
-class LicenceFileSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class LicenceFileSeen(_Record, frozen=True, kw_only=True, gc=False):
     """A licence file found beside recordings: a DEP-5 `copyright` or a LICENSE; it speaks for what lies below."""
 
     path: str
     text: str
 
 
-class CorrectionSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CorrectionSeen(_Record, frozen=True, kw_only=True, gc=False):
     """One field set by hand, with the reason and who says so."""
 
     corrected_source: str
@@ -122,7 +126,7 @@ class CorrectionSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     corrected_by: str
 
 
-class CountSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class CountSeen(_Record, frozen=True, kw_only=True, gc=False):
     """How many of something the source says there are, to be held against what was found."""
 
     what: str
@@ -130,7 +134,7 @@ class CountSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     count: int
 
 
-class ProblemSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ProblemSeen(_Record, frozen=True, kw_only=True, gc=False):
     """Something wrong in an answer; becomes a finding that names the evidence."""
 
     code: str

@@ -13,6 +13,8 @@ def mend(text: str) -> tuple[str, bool]:
 
     Composing to NFC, trimming white space and ending lines in one way is no mending; losing something is.
     """
+    if len(text) <= TEXT_MAX and text.isprintable():  # no control and no surrogate is
+        return unicodedata.normalize("NFC", text).strip(), "\ufffd" in text
     text = text.replace("\r\n", "\n")
     kept = "".join("\ufffd" if _is_foreign(char) else char for char in text[:TEXT_MAX])
     is_mended = kept != text or "\ufffd" in text
