@@ -87,8 +87,7 @@ class EvidenceWriter:
             durable.sync_folder(self._folder)
 
     def _append(self, record: bytes) -> None:
-        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
-        member = memoryview(packer.compress(record) + packer.flush())
+        member = memoryview(_packed(record, _LEVEL))
         while member:
             written = os.write(self._handle, member)
             member = member[written:]
@@ -159,3 +158,19 @@ def _digest(content: bytes) -> str:
 
 def _date(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def packed_answer(answer: Answer, source: str, kind: str, level: int) -> bytes:
+    """The gzip member that `EvidenceWriter.write` appends for an answer, packed at zlib's `level`."""
+    record = record_uuid(source, answer.request.key, hashlib.sha256(answer.body).hexdigest())
+    return _packed(_record(answer, record, source, kind), level)
+
+
+def packed_warcinfo(name: str, info: dict[str, str], when: datetime, level: int) -> bytes:
+    """The gzip member with which a file called `name` begins."""
+    return _packed(_warcinfo(name, info, when), level)
+
+
+def _packed(record: bytes, level: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, 31)
+    return packer.compress(record) + packer.flush()

@@ -19,6 +19,7 @@ from tenuto.sources.protocol import GivesOriginals, Source
 KINDS = {
     "corrections": "a CSV of corrections by hand",
     "folder": "a folder of audio files",
+    "generated": "a made-up catalogue (tenuto bench generate), which cannot be asked",
     "subsonic": "any OpenSubsonic server (Navidrome, Supysonic, gonic, Airsonic ...)",
 }
 """Kind -> what it is; the connector is the module of that name."""
@@ -109,6 +110,10 @@ def open_source(name: str, settings: SourceSettings, root: Path, http: Http, env
             from tenuto.sources.folder import Folder  # noqa: PLC0415 -- each kind loads only its own connector
 
             return Folder(root / Path(settings.location).expanduser())
+        case "generated":
+            from tenuto.sources.generated import refused  # noqa: PLC0415
+
+            raise refused(name)
         case "corrections":
             from tenuto.sources.corrections import Corrections  # noqa: PLC0415
 
