@@ -5,6 +5,7 @@ It reads no clock, no network, no settings and no older edition; the same eviden
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,8 +76,8 @@ def _merge(
         statements, found = decide(con, seen.permissions)
         findings = sorted({*findings, *found, *seen.findings})
         tables = {
-            **{name: partial(rows, con) for name, rows in merge.ROWS.items()},
-            "correction": partial(corrections.correction_table, con),
+            **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
+            "correction": partial(_beside, con, corrections.correction_table),
             "statement": statements.to_reader,
             "finding": _finding_table(findings).to_reader,
         }
@@ -86,6 +87,13 @@ def _merge(
             "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
         }
         return write_edition(layout, name, tables, about)
+
+
+def _beside(
+    con: duckdb.DuckDBPyConnection, rows: Callable[[duckdb.DuckDBPyConnection], pa.RecordBatchReader]
+) -> pa.RecordBatchReader:
+    """The rows of a table, while other tables are read."""
+    return rows(con.cursor())
 
 
 def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, islice
@@ -31,6 +32,9 @@ GROUP_ROWS = 32_768
 
 FILE_ROWS = 2**22
 """Rows of a file of a table: a reader that wants one row opens one file, whose footer stays small however large the table is."""
+
+_WRITERS = 2
+"""Tables written at a time: one is sorted while another is packed."""
 
 _FILE_NAME = re.compile(r"[a-z_]+(-[0-9]{5})?\.parquet")
 _ROWS = ("artist_row", "release_row", "track_row", "statement_row")
@@ -160,8 +164,9 @@ def write_edition(
         folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
     if not folder.exists():
         with folder_durably(folder) as beside:
-            infos = {name: _write_table(beside, name, tables[name]()) for name in TABLES}
-            info = EditionInfo(edition=edition, tables=infos, **about)
+            with ThreadPoolExecutor(_WRITERS) as threads:
+                begun = {name: threads.submit(_write_table, beside, name, tables[name]) for name in TABLES}
+            info = EditionInfo(edition=edition, tables={name: one.result() for name, one in begun.items()}, **about)
             document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
             (beside / EDITION_NAME).write_bytes(document + b"\n")
     return open_edition(folder)
@@ -173,10 +178,10 @@ def make_current(layout: Layout, edition: Edition) -> None:
     remove_leftovers(layout.catalogue)
 
 
-def _write_table(folder: Path, name: str, rows: pa.RecordBatchReader) -> TableInfo:
+def _write_table(folder: Path, name: str, rows: Callable[[], pa.RecordBatchReader]) -> TableInfo:
     """Write a table as its rows come: `<name>.parquet`, or `<name>-00000.parquet` … where it is long."""
     canonical, files = CanonicalDigest(), list[Path]()
-    for groups in _files(rows, TABLES[name]):
+    for groups in _files(rows(), TABLES[name]):
         files.append(folder / f"{name}-{len(files):05d}.parquet")
         _write_file(files[-1], groups, TABLES[name], canonical)
     if len(files) == 1:

@@ -33,8 +33,10 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
             con.executemany("INSERT INTO part_file VALUES (?, ?)", list(files.items()))
             rows = f"read_parquet([{', '.join(sql_path(Path(file)) for file in files)}], filename = true)"
         else:
-            con.register(f"no_{kind}", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
             rows = f"no_{kind}"
+            con.register("nothing", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
+            con.execute(f"CREATE TABLE {rows} AS SELECT * FROM nothing")  # what is registered is of this cursor alone
+            con.unregister("nothing")
         con.execute(f"""
             CREATE VIEW {kind}_seen AS
             SELECT r.* EXCLUDE (filename, record), s.* EXCLUDE (part, record)
