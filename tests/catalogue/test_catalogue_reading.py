@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 import evidence_maker as made
-from support import make_archive
-from tenuto.catalogue import build, reading
+from support import make_archive, tenuto
+from tenuto.catalogue import build, open_current, reading
 from tenuto.catalogue.parts import read_part
 from tenuto.evidence import all_harvests
 from tenuto.model.errors import TenutoError
@@ -128,3 +128,18 @@ def test_process_that_dies_is_named_and_what_was_read_is_kept(layout, monkeypatc
     monkeypatch.undo()
     assert len(_parts(layout)) == 1
     assert made.edition_of(layout).info.tables["track"].rows == 30
+
+
+def test_build_within_little_memory_gives_the_same_bytes(layout, tmp_path):
+    before = made.edition_of(layout)
+    _forget_editions(layout)
+    (tmp_path / "temp").mkdir()
+    tenuto("catalogue", "build", "--memory", "2GB", "--temp", tmp_path / "temp", "--archive", layout.root)
+    assert _tables(open_current(layout)) == _tables(before)
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("--memory", "1GB"), "too little"), (("--memory", "much"), "--memory"), (("--temp", "nowhere"), "is no folder")])  # fmt: skip
+def test_limits_that_cannot_be_are_said(layout, words, said):
+    assert said in tenuto("catalogue", "build", *words, "--archive", layout.root, code=2).stderr

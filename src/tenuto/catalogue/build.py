@@ -4,16 +4,20 @@ It reads no clock, no network, no settings and no older edition; the same eviden
 """
 
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from tenuto.archive import Layout, remove_leftovers
+from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
 from tenuto.catalogue.reading import forget_others, read_all
@@ -25,6 +29,9 @@ from tenuto.model.findings import Finding
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.tables import FINDING
+
+_OTHERS_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 2**29
+"""Of the memory that is allowed, so much is for tables being written and for Python itself; the database gets the rest."""
 
 _LICENCES = "SELECT coalesce(licence, 'unknown') AS name, count(*) FROM said GROUP BY name ORDER BY name"
 
@@ -38,7 +45,17 @@ class Built:
     damage: str = ""
 
 
-def build(layout: Layout, progress: Progress) -> Built:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a build may take: memory in bytes (None: what DuckDB takes by itself, four fifths of the machine's), and the folder for
+    what does not fit (None: the archive's `state/`).
+    """
+
+    memory_bytes: int | None = None
+    temp: Path | None = None
+
+
+def build(layout: Layout, progress: Progress, limits: Limits | None = None) -> Built:
     """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
     remove_leftovers(layout.catalogue)
     harvests = all_harvests(layout.evidence)
@@ -55,7 +72,8 @@ def build(layout: Layout, progress: Progress) -> Built:
     if is_new or damage:
         progress.begin(f"merge into {name}")
         about = {"evidence_sha256": digest, "newest_evidence": sightings.newest()}
-        edition = _merge(layout, name, sightings, harvests, about)
+        with _database(layout, limits or Limits()) as con:
+            edition = _merge(con, layout, name, sightings, harvests, about)
     else:
         edition = open_edition(layout.edition(name))
     make_current(layout, edition)
@@ -63,30 +81,47 @@ def build(layout: Layout, progress: Progress) -> Built:
     return Built(edition, is_new, damage)
 
 
+@contextmanager
+def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that spills what is more than the limit; what it spilled goes with it."""
+    place = (limits.temp or layout.state) / f"{LEFTOVER_PREFIX}merge"
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": os.cpu_count() or 1,
+        "temp_directory": str(place),
+    }
+    if limits.memory_bytes is not None:
+        config["memory_limit"] = f"{max(_DATABASE_MIN_BYTES, limits.memory_bytes - _OTHERS_BYTES)}B"
+    try:
+        with duckdb.connect(config=config) as con:
+            yield con
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def _merge(
-    layout: Layout, name: str, seen: Sightings, harvests: dict[str, list[HarvestManifest]], about: dict[str, Any]
-) -> Edition:
+    con: duckdb.DuckDBPyConnection, layout: Layout, name: str, seen: Sightings, harvests: dict[str, list[HarvestManifest]],
+    about: dict[str, Any],
+) -> Edition:  # fmt: skip
     """Merge what was seen, and write the edition."""
-    with duckdb.connect(config={"threads": os.cpu_count() or 1, "temp_directory": str(layout.state / "duckdb")}) as con:
-        merge.load(con, seen.parts, seen.table())
-        merge.merge(con)
-        findings = [*_problems(con), *corrections.apply_corrections(con)]
-        merge.number(con)
-        findings += _missing_references(con)
-        statements, found = decide(con, seen.permissions)
-        findings = sorted({*findings, *found, *seen.findings})
-        tables = {
-            **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
-            "correction": partial(_beside, con, corrections.correction_table),
-            "statement": statements.to_reader,
-            "finding": _finding_table(findings).to_reader,
-        }
-        about |= {
-            "sources": _sources(con, harvests),
-            "licences": dict(con.execute(_LICENCES).fetchall()),
-            "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
-        }
-        return write_edition(layout, name, tables, about)
+    merge.load(con, seen.parts, seen.table())
+    merge.merge(con)
+    findings = [*_problems(con), *corrections.apply_corrections(con)]
+    merge.number(con)
+    findings += _missing_references(con)
+    statements, found = decide(con, seen.permissions)
+    findings = sorted({*findings, *found, *seen.findings})
+    tables = {
+        **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
+        "correction": partial(_beside, con, corrections.correction_table),
+        "statement": statements.to_reader,
+        "finding": _finding_table(findings).to_reader,
+    }
+    about |= {
+        "sources": _sources(con, harvests),
+        "licences": dict(con.execute(_LICENCES).fetchall()),
+        "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
+    }
+    return write_edition(layout, name, tables, about)
 
 
 def _beside(

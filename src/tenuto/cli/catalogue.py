@@ -1,19 +1,34 @@
 """`tenuto catalogue …`: build, info."""
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
 from tenuto.cli.tables import line, show
 
+_MEMORY_MIN_BYTES = 2 * 10**9
 
-def build(*, archive: Archive = HERE, json: Json = False) -> int:
+
+def build(
+    *,
+    memory: Annotated[
+        str | None, Parameter(help="At most so much memory: 8GB; at least 2GB. What does not fit goes to --temp.")
+    ] = None,
+    temp: Annotated[Path | None, Parameter(help="A folder on a disk with room; else the archive's state/.")] = None,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> int:
     """Build the edition of all finished harvests and make it the current one. The same evidence gives the same bytes."""
+    from tenuto.catalogue.build import Limits
     from tenuto.catalogue.build import build as build_edition
     from tenuto.cli.progress import TerminalProgress
 
+    limits = Limits(_memory_bytes(memory), _folder(temp))
     with working(archive, "catalogue build") as (layout, _), TerminalProgress() as progress:
-        built = build_edition(layout, progress)
+        built = build_edition(layout, progress, limits)
     damaged = built.edition.info.findings.get("evidence-damaged", 0)
     code = 9 if damaged else 0
     if built.damage:
@@ -28,6 +43,29 @@ def build(*, archive: Archive = HERE, json: Json = False) -> int:
         line(f"Evidence is damaged ({damaged:,} findings evidence-damaged): restore it from a copy, or harvest again")
     line("Next: tenuto plan")
     return code
+
+
+def _memory_bytes(memory: str | None) -> int | None:
+    from tenuto.model.errors import UsageError
+    from tenuto.model.units import parse_bytes
+
+    if memory is None:
+        return None
+    try:
+        size = parse_bytes(memory)
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from None
+    if size < _MEMORY_MIN_BYTES:
+        raise UsageError(f"--memory: {memory} is too little to build with; give 2GB or more")
+    return size
+
+
+def _folder(temp: Path | None) -> Path | None:
+    from tenuto.model.errors import UsageError
+
+    if temp is not None and not temp.is_dir():
+        raise UsageError(f"--temp: {temp} is no folder")
+    return temp
 
 
 def info(*, archive: Archive = HERE, json: Json = False) -> None:
