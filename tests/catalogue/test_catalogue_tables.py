@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import struct
 from datetime import date, timedelta
 
 import duckdb
@@ -58,6 +59,8 @@ def _column_bytes(values, kind):
     if pa.types.is_date(kind):
         days = [0 if value is None else (value - date(1970, 1, 1)).days for value in values]
         return known + b"".join(day.to_bytes(4, "little", signed=True) for day in days)
+    if pa.types.is_float32(kind):
+        return known + b"".join(struct.pack("<f", value or 0) for value in values)
     width = 1 if pa.types.is_boolean(kind) else kind.bit_width // 8
     return known + b"".join(int(value or 0).to_bytes(width, "little") for value in values)
 

@@ -5,10 +5,11 @@ from labelled_pairs import FOLDER, PARTS, SETS, clustered, measured, pairs, scor
 
 from tenuto.catalogue.clusters import THRESHOLD
 
-THRESHOLDS = (0.70, 0.80, 0.85, 0.90, 0.93, 0.95, 0.99)
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the labelled pairs of iTunes and Amazon are not beside this checkout"
 )
+
+THRESHOLDS = (0.70, 0.80, 0.85, 0.90, 0.93, 0.95, 0.99)
 
 
 def test_pairs_are_read_whole():

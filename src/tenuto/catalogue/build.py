@@ -19,6 +19,7 @@ import pyarrow as pa
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.catalogue import corrections, merge
+from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
 from tenuto.catalogue.reading import forget_others, read_all
 from tenuto.catalogue.rights import decide
@@ -28,7 +29,7 @@ from tenuto.model.errors import UsageError
 from tenuto.model.findings import Finding
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
-from tenuto.model.tables import FINDING
+from tenuto.model.tables import FINDING, LINK
 
 _OTHERS_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 2**29
 """Of the memory that is allowed, so much is for tables being written and for Python itself; the database gets the rest."""
@@ -109,11 +110,13 @@ def _merge(
     merge.number(con)
     findings += _missing_references(con)
     statements, found = decide(con, seen.permissions)
+    links = cluster(con)
     findings = sorted({*findings, *found, *seen.findings})
     tables = {
         **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
         "correction": partial(_beside, con, corrections.correction_table),
         "statement": statements.to_reader,
+        "link": links.to_reader,
         "finding": _finding_table(findings).to_reader,
     }
     about |= {
@@ -122,6 +125,23 @@ def _merge(
         "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
     }
     return write_edition(layout, name, tables, about)
+
+
+def cluster(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Make `track_cluster`, the `cluster_row` of each track that is not alone; returns the `link` table."""
+    con.execute("""
+        CREATE VIEW track_heard AS
+        WITH names AS (
+            SELECT track_row, list(coalesce(name, c.artist_id) ORDER BY position) AS artist
+            FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
+        )
+        SELECT track.track_row, track.title, artist, release.title AS release_title, isrc, duration_ms
+        FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row)""")
+    links = find_clusters(con, "track_heard").links
+    con.register("incoming", links)
+    con.execute("CREATE TABLE track_cluster AS SELECT track_row, cluster_row FROM incoming")
+    con.unregister("incoming")
+    return links.select(LINK.names)
 
 
 def _beside(

@@ -153,8 +153,8 @@ def track_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
                         WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
                     ELSE track.counted_on END AS listens_on,
                coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank,
-               said.statement_rows, said.licence, said.licence_url
-        FROM track JOIN said USING (track_row)
+               said.statement_rows, said.licence, said.licence_url, track_cluster.cluster_row
+        FROM track JOIN said USING (track_row) LEFT JOIN track_cluster USING (track_row)
         LEFT JOIN listens l USING (source, track_id)
         LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
         LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id

@@ -29,8 +29,10 @@ TRACK = _schema(
     disc_number=pa.uint32(), track_number=pa.uint32(), duration_ms=pa.uint32(), is_explicit=pa.bool_(),
     isrc=pa.string(), recording_id_musicbrainz=pa.string(), popularity=pa.uint8(), listens_count=pa.uint64(),
     listens_scope=pa.string(), listens_on=_DATE, listens_rank=pa.uint32(), genres=_NAMES, languages=_NAMES,
-    licence=pa.string(), licence_url=pa.string(), statement_rows=pa.list_(pa.uint32()), evidence_id=pa.uint64(),
+    licence=pa.string(), licence_url=pa.string(), statement_rows=pa.list_(pa.uint32()), cluster_row=pa.uint32(),
+    evidence_id=pa.uint64(),
 )  # fmt: skip
+LINK = _schema(track_row=pa.uint32(), reason=pa.string(), score=pa.float32())
 CREDIT = _schema(track_row=pa.uint32(), position=pa.uint16(), artist_row=pa.uint32(), role=pa.string())
 OFFER = _schema(
     track_row=pa.uint32(), fetch_id=pa.string(), path=pa.string(), bytes=pa.uint64(), mime=pa.string(),
@@ -58,7 +60,7 @@ FINDING = _schema(
 )  # fmt: skip
 
 TABLES = {
-    "artist": ARTIST, "release": RELEASE, "track": TRACK, "credit": CREDIT, "offer": OFFER, "statement": STATEMENT,
+    "artist": ARTIST, "release": RELEASE, "track": TRACK, "link": LINK, "credit": CREDIT, "offer": OFFER, "statement": STATEMENT,
     "history": HISTORY, "tombstone": TOMBSTONE, "correction": CORRECTION, "finding": FINDING,
 }  # fmt: skip
 """Every table of an edition, one Parquet file each."""

@@ -12,10 +12,9 @@ from tenuto.catalogue.clusters.features import make_features
 from tenuto.catalogue.clusters.score import CLASH_MARKS, SPAN_MAX_MS, SPAN_OF_CODES_MAX_MS, THRESHOLD
 from tenuto.catalogue.clusters.union import Guard, Rows, components, part
 
-LINK = pa.schema(
+_LINK = pa.schema(
     [("track_row", pa.uint32()), ("cluster_row", pa.uint32()), ("reason", pa.string()), ("score", pa.float32())]
 )
-"""One row a track in a cluster of two or more, by `track_row`: the reason and score (0-1) of its best link there."""
 
 _MARKS_CLASH = " OR ".join(f"bit_or(marks) & {bits} = {bits}" for bits in CLASH_MARKS)
 _BROKEN = f"""
@@ -28,7 +27,9 @@ _BROKEN = f"""
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """`links` has the schema `LINK`; `cluster_row` is the least track row of its cluster, uint32, of each track row in order."""
+    """`links` has a row a track in a cluster of two or more, by `track_row`: the reason and score (0-1) of its best link there;
+    `cluster_row` is the least track row of its cluster, uint32, of each track row in order.
+    """
 
     links: pa.Table
     cluster_row: pa.Array
@@ -116,5 +117,5 @@ def _best_links(found: Links, reasons: NDArray[np.uint8], label: Rows) -> pa.Tab
     names = np.array([block.reason for block in BLOCKS])
     chosen = best[rows]
     return pa.table(
-        [rows, label[rows], names[255 - chosen % 256], (chosen // 256 / 1000).astype(np.float32)], schema=LINK
+        [rows, label[rows], names[255 - chosen % 256], (chosen // 256 / 1000).astype(np.float32)], schema=_LINK
     )
