@@ -20,7 +20,7 @@ from tenuto.model.errors import UsageError
 from tenuto.publication.places.protocol import nobody
 from tenuto.swarm.hosts import Hosts
 
-CALL_AGAIN_S = 5.0
+CALL_AGAIN_S = 2.0
 """How often peers that were named are called while they are not connected."""
 
 _STOP_TIMEOUT_S = 2
@@ -305,7 +305,8 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
         "hashing_threads": 2,
         "ban_web_seeds": True, "ssrf_mitigation": True,  # a web seed elsewhere may not send us into our own network
         "allow_multiple_connections_per_ip": True,  # several mirrors behind one address
-        "min_reconnect_time": 5, "peer_connect_timeout": 10,
+        "min_reconnect_time": 1,  # who has just published may not know the crate yet
+        "peer_connect_timeout": 10,
         "stop_tracker_timeout": 1, "tick_interval": 100,  # peers are called at ticks: by default half a second goes by first
         "max_metadata_size": 0, "max_retry_port_bind": 20,
     }  # fmt: skip
