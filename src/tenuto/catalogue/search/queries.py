@@ -1,0 +1,165 @@
+"""Queries for tantivy, put together from words: no text that was typed is ever parsed as a query language."""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from tantivy import Occur, Query, Schema, Searcher
+
+from tenuto.catalogue.search.columns import count_word, licence_word, year_word
+from tenuto.catalogue.search.words import Word
+
+TITLE, ARTIST, RELEASE, FACT = "title", "artist", "release", "fact"
+NAMES = (TITLE, ARTIST)
+ALL = (TITLE, ARTIST, RELEASE)
+
+ENDINGS_MAX = 64
+"""Words of the index that a beginning stands for: the most frequent ones in each field."""
+
+_BEGINNING_MIN = 2
+"""Letters of a beginning; single letters begin tenths of all words and are found as words alone."""
+
+_TYPO_FROM, _TYPOS_FROM = 4, 8
+"""Letters from which a word may be one, or two, edits away."""
+
+
+class Queries:
+    """Makes queries against one searcher; remembers what a beginning stands for."""
+
+    def __init__(self, schema: Schema, searcher: Searcher) -> None:
+        self._schema, self._searcher = schema, searcher
+        self._endings: dict[tuple[str, str], list[str]] = {}
+
+    def fact(self, word: str) -> Query:
+        """Tracks with a fact."""
+        return Query.term_query(self._schema, FACT, word, "basic")
+
+    def facts(self, year: int | None, licence: str | None) -> list[Query]:
+        """Filters by year and licence."""
+        words = [] if year is None else [year_word(year)]
+        words += [] if licence is None else [licence_word(licence)]
+        return [self.fact(word) for word in words]
+
+    def exact(self, field: str, word: Word) -> Query:
+        """Tracks with the word in a field."""
+        if word.is_unspaced and word.places == 1:
+            return self.begun(field, word)
+        if field == TITLE and len(word.terms) > 1:
+            return Query.phrase_query(self._schema, field, list(word.terms))
+        return every([self._term(field, term) for term in word.terms])
+
+    def begun(self, field: str, word: Word) -> Query:
+        """Tracks with a word in a field that begins so, or is so."""
+        if word.is_unspaced and word.places > 1:
+            return self.exact(field, word)
+        return some([self._term(field, term) for term in (word.terms[0], *self._begun(field, word.terms[0]))])
+
+    def near(self, field: str, word: Word, edits: int) -> Query | None:
+        """Tracks with a word in a field that is at most so many edits away, as far as its length lets it be."""
+        allowed = 0 if word.is_unspaced else (len(word.text) >= _TYPO_FROM) + (len(word.text) >= _TYPOS_FROM)
+        if not min(edits, allowed):
+            return None
+        return Query.fuzzy_term_query(self._schema, field, word.text, min(edits, allowed))
+
+    def phrase(self, words: Sequence[Word], *, is_begun: bool = False) -> Query | None:
+        """Titles with these words one after the other; None where that says no more than the words do."""
+        terms: list[tuple[int, str]] = []
+        offset = 0
+        for word in words:
+            if not (word.is_unspaced and word.places == 1):
+                terms += [(offset + n, term) for n, term in enumerate(word.terms)]
+            offset += word.places
+        last = words[-1]
+        if not is_begun or last.is_unspaced:
+            return self._phrase(terms)
+        rest = terms[:-1]
+        if not rest:
+            return self.begun(TITLE, last)
+        endings = (last.text, *self._begun(TITLE, last.text))
+        return some([query for ending in endings if (query := self._phrase([*rest, (offset - 1, ending)]))])
+
+    def whole(self, words: Sequence[Word]) -> Query:
+        """Titles of these words and no others, but for what follows in brackets or behind a dash."""
+        fact = self.fact(count_word(sum(word.places for word in words)))
+        phrase = self.phrase(words)
+        texts = [self._term(TITLE, word.terms[0]) for word in words if word.is_unspaced and word.places == 1]
+        return every([*([phrase] if phrase else []), *texts, fact])
+
+    def across(self, words: Iterable[Word], fields: Sequence[str], begun: Word | None = None) -> Query:
+        """Tracks with every word in one of the fields; one of the words may be a beginning."""
+        return every(
+            [
+                some([self.begun(field, word) if word is begun else self.exact(field, word) for field in fields])
+                for word in words
+            ]
+        )
+
+    def loosely(self, words: Iterable[Word], begun: Word | None, edits: int) -> Query:
+        """Tracks with every word in any field, give or take some edits."""
+        return every([self._loosely(word, word is begun, edits) for word in words])
+
+    @staticmethod
+    def may_be_nearer(words: Iterable[Word]) -> bool:
+        """Whether a word is so long that it may be two edits away."""
+        return any(not word.is_unspaced and len(word.text) >= _TYPOS_FROM for word in words)
+
+    def is_known(self, word: Word) -> bool:
+        """Whether any track has the word."""
+        return any(self._searcher.doc_freq(field, term) for field in ALL for term in word.terms)
+
+    def _loosely(self, word: Word, is_begun: bool, edits: int) -> Query:
+        queries = [self.begun(field, word) if is_begun else self.exact(field, word) for field in ALL]
+        return some([*queries, *(query for field in ALL if (query := self.near(field, word, edits)))])
+
+    def _begun(self, field: str, text: str) -> list[str]:
+        found = self._endings.get((field, text))
+        if found is None:
+            is_short = len(text) < _BEGINNING_MIN and text.isascii()
+            terms = [] if is_short else self._searcher.terms_with_prefix(field, text, limit=ENDINGS_MAX)
+            found = self._endings[field, text] = [term for term, _ in terms if term != text]
+        return found
+
+    def _phrase(self, terms: list[tuple[int, str]]) -> Query | None:
+        if len(terms) > 1:
+            return Query.phrase_query(self._schema, TITLE, list(terms))
+        return self._term(TITLE, terms[0][1]) if terms else None
+
+    def _term(self, field: str, term: str) -> Query:
+        return Query.term_query(self._schema, field, term, "basic")
+
+
+def every(queries: Sequence[Query]) -> Query:
+    """What all of them find."""
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+def some(queries: Sequence[Query]) -> Query:
+    """What any of them finds."""
+    return queries[0] if len(queries) == 1 else Query.boolean_query([(Occur.Should, query) for query in queries])
+
+
+def joined(first: Word, second: Word) -> Word:
+    """Two words as one."""
+    text = first.text + second.text
+    return Word(text, (text,), 1, is_unspaced=False)
+
+
+def joinings(words: Sequence[Word]) -> list[list[Word]]:
+    """The words with two neighbours as one, each pair in turn; and all single letters in a row as one."""
+    found = [
+        [*words[:n], joined(words[n], words[n + 1]), *words[n + 2 :]]
+        for n in range(len(words) - 1)
+        if not (words[n].is_unspaced or words[n + 1].is_unspaced)
+    ]
+    if len(words) > 2 and all(len(word.text) == 1 and not word.is_unspaced for word in words):  # noqa: PLR2004 -- pairs are there
+        found.append([reduce(joined, words)])
+    return found
+
+
+def partings(words: Sequence[Word], unknown: Word) -> list[list[Word]]:
+    """The words with one of them as two, parted at each place in turn."""
+    at, text = words.index(unknown), unknown.text
+    halves = [(text[:n], text[n:]) for n in range(1, len(text))]
+    return [
+        [*words[:at], *(Word(half, (half,), 1, is_unspaced=False) for half in pair), *words[at + 1 :]]
+        for pair in halves
+    ]

@@ -1,0 +1,447 @@
+"""The text index finds names as people type them, the best match first."""
+# ruff: noqa: RUF001 -- names of many scripts
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from search_maker import MEMORY_BYTES, SCHEMA, batches, make_index, row
+
+from tenuto.catalogue.search import TextIndex, build_index
+from tenuto.catalogue.search.words import Names, fold, named, wanted
+from tenuto.model.errors import IntegrityError, UsageError
+from tenuto.model.progress import Silent
+
+ROWS = [
+    row("Yesterday", "The Beatles", "Help!", listens=900_000, year=1965, licence="CC-BY-4.0"),
+    row("Yesterday Once More", "Carpenters", "Now & Then", listens=5_000_000, year=1973),
+    row("Yesterday - Remastered 2009", "The Beatles", "Help! (Remastered)", listens=9_000_000, year=1965),
+    row("All My Yesterdays", "Somebody", listens=99_000_000),
+    row("Army of Me", "Björk", "Post", listens=5_000, year=1995),
+    row("Thunderstruck", "AC/DC", "The Razors Edge", listens=8_000_000, year=1990),
+    row("Hoppípolla", "Sigur Rós", "Takk...", listens=70_000),
+    row("So What", "P!nk", "Funhouse", listens=600_000),
+    row("Чёрный ворон", "Хор Пятницкого", "Русские песни", listens=400),
+    row("上を向いて歩こう", "坂本九", "九ちゃんの歌", listens=80_000),
+    row("ヒカルの歌", "宇多田 ヒカル", "First Love", listens=70_000),
+    row("甜蜜蜜", "鄧麗君", "甜蜜蜜", listens=60_000),
+    row("봄날 이야기", "방탄소년단", "윙스", listens=50_000),
+    row("รักเธอเสมอ", "คาราบาว", "เพลงไทย", listens=40_000),
+    row("أَنْتَ عُمْري", "أُمّ كُلْثوم", "الأغاني", listens=30_000),
+    row("יְרוּשָׁלַיִם שֶׁל זָהָב", "נעמי שמר", "שירים", listens=20_000),
+    row("Ｆｕｌｌ Ｗｉｄｔｈ", "ＡＢＣ", "Wide", listens=10),
+    row("Straße nach Norden", "Die Sänger", listens=10),
+    row("Ζορμπάς", "Μίκης Θεοδωράκης", listens=10),
+    row("Mustafa Işık", "İbrahim", listens=10),
+    row("Don't Stop Me Now", "Queen", "Jazz", listens=3_000_000, popularity=80),
+    row("Bohemian Rhapsody", "Queen", "A Night at the Opera", listens=30_000_000, year=1975),
+    row("???", "!!!", "÷", listens=1),
+    row("E.T.", "R.E.M.", listens=1),
+    row("Blackbird", "ACDC Tribute Band", listens=2),
+    row("Pink Floyd", "Nobody", listens=3),
+    row("Money", "Pink Floyd", "The Dark Side of the Moon", listens=700_000),
+    row("Time", ["Pink Floyd", "A Guest"], "The Dark Side of the Moon", listens=800_000),
+    row("Floyd Is Pink", "Another", listens=90_000_000),
+    row("東京 Tower Love", "くるり", listens=5),
+    row("Mississippi Goddam", "Nina Simone", listens=5),
+    row("Same", "One", listens=7),
+    row("Same", "Two", listens=7),
+    row("Same", "Three", popularity=90),
+    row('Say "Yes\\No"', 'Quo"te', "Back\\slash", listens=4),
+    row(None, None, None),
+    row("", [], ""),
+    row("Intermezzo für die Königin (feat. Jürgen)", "Ñandú", listens=4, licence="LicenseRef-own words"),
+]
+TITLES = [one["title"] for one in ROWS]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> TextIndex:
+    return make_index(tmp_path_factory.mktemp("search") / "index", ROWS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("bjork", "Army of Me"),
+        ("BJÖRK army", "Army of Me"),
+        ("Bjo\u0308rk", "Army of Me"),
+        ("ac/dc", "Thunderstruck"),
+        ("acdc", "Thunderstruck"),
+        ("ac dc", "Thunderstruck"),
+        ("AC-DC thunder", "Thunderstruck"),
+        ("sigur ros", "Hoppípolla"),
+        ("hoppipolla", "Hoppípolla"),
+        ("p!nk so", "So What"),
+        ("pink so what", "So What"),
+        ("черный ворон", "Чёрный ворон"),
+        ("ЧЁРНЫЙ", "Чёрный ворон"),
+        ("上を向いて", "上を向いて歩こう"),
+        ("歩こう", "上を向いて歩こう"),
+        ("歩", "上を向いて歩こう"),
+        ("向いて 坂本", "上を向いて歩こう"),
+        ("宇多田ヒカル", "ヒカルの歌"),
+        ("宇多田 ひかる", "ヒカルの歌"),
+        ("ﾋｶﾙ", "ヒカルの歌"),
+        ("蜜蜜", "甜蜜蜜"),
+        ("鄧麗", "甜蜜蜜"),
+        ("봄날이야기", "봄날 이야기"),
+        ("이야", "봄날 이야기"),
+        ("소년단", "봄날 이야기"),
+        ("เธอ", "รักเธอเสมอ"),
+        ("รักเธอ คาราบาว", "รักเธอเสมอ"),
+        ("انت عمري", "أَنْتَ عُمْري"),
+        ("ام كلثوم", "أَنْتَ عُمْري"),
+        ("ירושלים של זהב", "יְרוּשָׁלַיִם שֶׁל זָהָב"),
+        ("נעמי", "יְרוּשָׁלַיִם שֶׁל זָהָב"),
+        ("full width abc", "Ｆｕｌｌ Ｗｉｄｔｈ"),
+        ("strasse", "Straße nach Norden"),
+        ("ζορμπας", "Ζορμπάς"),
+        ("isik", "Mustafa Işık"),
+        ("ibrahim", "Mustafa Işık"),
+        ("dont stop", "Don't Stop Me Now"),
+        ("don’t stop me now", "Don't Stop Me Now"),
+        ("???", "???"),
+        ("!!!", "???"),
+        ("r.e.m.", "E.T."),
+        ("rem et", "E.T."),
+        ("r e m", "E.T."),
+        ("black bird", "Blackbird"),
+        ("tokyo tower", "東京 Tower Love"),
+        ("東京 love", "東京 Tower Love"),
+        ("京 tower", "東京 Tower Love"),
+        ('"yes\\no"', 'Say "Yes\\No"'),
+        ("intermezzo konigin jurgen", "Intermezzo für die Königin (feat. Jürgen)"),
+        ("the mississippi goddam by nina simone", None),
+    ],
+)
+def test_what_is_typed_finds_first(index: TextIndex, typed: str, first: str | None) -> None:
+    hits = index.search(typed)
+    if typed == "tokyo tower":  # nothing is translated
+        assert [hit.title for hit in hits] == []
+    elif first is None:
+        assert hits == []
+    else:
+        assert hits
+        assert hits[0].title == first
+        assert TITLES[hits[0].track_row] == first
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("yestreday", "Yesterday - Remastered 2009"),
+        ("yesterdya beatles", "Yesterday - Remastered 2009"),
+        ("beetles", "Yesterday - Remastered 2009"),
+        ("bohemain rapsody", "Bohemian Rhapsody"),
+        ("thunderstrcuk", "Thunderstruck"),
+        ("thundersturkc", "Thunderstruck"),
+        ("misisipi godam", None),
+        ("missisipi goddam", "Mississippi Goddam"),
+        ("mony", "Money"),
+        ("hoppipola", "Hoppípolla"),
+        ("чорный ворон", "Чёрный ворон"),
+    ],
+)
+def test_a_typo_is_forgiven(index: TextIndex, typed: str, first: str | None) -> None:
+    hits = index.search(typed)
+    assert (hits[0].title if hits else None) == first
+
+
+def test_short_words_are_taken_as_they_are_typed(index: TextIndex) -> None:
+    assert index.search("xet") == []
+    assert index.search("bjxxk") == []
+
+
+def test_typos_are_not_looked_for_where_there_are_enough_exact_hits(tmp_path: Path) -> None:
+    found = make_index(
+        tmp_path / "index", [*(row("Beatles", str(n)) for n in range(6)), row("Beetles", "x", listens=9)]
+    )
+    assert {hit.title for hit in found.search("beatles")} == {"Beatles"}
+    assert {hit.title for hit in found.search("beetles")} == {"Beetles", "Beatles"}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "boh",
+        "bohem",
+        "bohemian r",
+        "bohemian rh",
+        "bohemian rhapsody qu",
+        "queen boh",
+        "queen a night at the op",
+        "rhapsody bohe",
+    ],
+)
+def test_the_last_word_may_be_begun(index: TextIndex, typed: str) -> None:
+    assert index.search(typed)[0].title == "Bohemian Rhapsody"
+
+
+def test_only_the_last_word_may_be_begun(index: TextIndex) -> None:
+    assert index.search("boh rhapsody") == []
+
+
+def test_whole_titles_come_before_phrases_and_these_before_scattered_words(index: TextIndex) -> None:
+    hits = index.search("pink floyd")
+    assert [hit.title for hit in hits] == ["Pink Floyd", "Time", "Money", "Floyd Is Pink"]
+    assert [int(hit.score) for hit in hits] == [10, 9, 9, 7]
+
+
+def test_among_equal_matches_what_is_listened_to_more_comes_first(index: TextIndex) -> None:
+    hits = index.search("yesterday")
+    assert [hit.title for hit in hits] == [
+        "Yesterday - Remastered 2009",
+        "Yesterday",
+        "Yesterday Once More",
+        "All My Yesterdays",
+    ]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_words_may_be_spread_over_title_artist_and_release(index: TextIndex) -> None:
+    assert [hit.track_row for hit in index.search("yesterday beatles help")] == [2, 0]
+    assert [hit.track_row for hit in index.search("beatles yesterday")] == [2, 0]
+    assert [hit.title for hit in index.search("dark side moon")] == ["Time", "Money"]
+
+
+def test_a_tie_is_broken_by_the_row(index: TextIndex) -> None:
+    assert [hit.artist for hit in index.search("same")] == ["Three", "One", "Two"]
+
+
+def test_a_hit_shows_its_texts_as_the_catalogue_has_them(index: TextIndex) -> None:
+    (hit,) = index.search("time", limit=1)
+    assert (hit.title, hit.artists, hit.artist, hit.release) == (
+        "Time",
+        ("Pink Floyd", "A Guest"),
+        "Pink Floyd, A Guest",
+        "The Dark Side of the Moon",
+    )
+
+
+def test_filters_narrow_what_is_found(index: TextIndex) -> None:
+    assert [hit.track_row for hit in index.search("yesterday", artist="beatles")] == [2, 0]
+    assert [hit.track_row for hit in index.search("yesterday", licence="CC-BY-4.0")] == [0]
+    assert [hit.track_row for hit in index.search("queen", year=1975)] == [21]
+    assert [hit.track_row for hit in index.search("pink", title="time")] == [27]
+    assert [hit.track_row for hit in index.search("intermezzo", licence="LicenseRef-own words")] == [37]
+    assert index.search("queen", year=1800) == []
+
+
+def test_filters_alone_list_what_passes(index: TextIndex) -> None:
+    assert [hit.title for hit in index.search("", artist="queen")] == ["Bohemian Rhapsody", "Don't Stop Me Now"]
+    assert [hit.title for hit in index.search("", year=1965)] == ["Yesterday - Remastered 2009", "Yesterday"]
+
+
+def test_the_limit_is_kept(index: TextIndex) -> None:
+    assert [len(index.search("yesterday", limit=limit)) for limit in (-1, 0, 1, 3)] == [0, 0, 1, 3]
+    assert index.search("yesterday", limit=2) == index.search("yesterday")[:2]
+
+
+HOSTILE = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "\udfff yesterday",
+    "title:(",
+    "*",
+    "**",
+    '"',
+    '"unclosed',
+    "AND",
+    "OR NOT",
+    "yesterday AND",
+    "a OR b",
+    "(((",
+    "[1 TO 5]",
+    "^",
+    "~",
+    "~2",
+    "\\",
+    "/.*/",
+    "title:yesterday~2",
+    "+-+",
+    "-yesterday",
+    "{!x}",
+    "%s%n",
+    "'; DROP TABLE",
+    "yesterday\nbeatles",
+    "?" * 5_000,
+    "é" * 100_000,
+    "a " * 500_000,
+    "x" * 1_000_000,
+    "歌" * 100_000,
+    "\u0301" * 9_999,
+    "__",
+    "_",
+    "\u202eabc",
+    "\U0001f600",
+    "n1 y1965",
+]
+
+
+@pytest.mark.parametrize("typed", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_hostile_input_is_answered(index: TextIndex, typed: str) -> None:
+    index.search(typed)
+    index.search("yesterday", title=typed, artist=typed, licence=typed)
+    index.search("", title=typed)
+
+
+def test_words_of_a_query_language_are_words(index: TextIndex) -> None:
+    assert index.search("title:(yesterday)") == []
+    assert index.search('"yesterday"')[0].title == "Yesterday - Remastered 2009"
+    assert index.search("yesterday*")[0].title == "Yesterday - Remastered 2009"
+
+
+@given(st.text(max_size=40) | st.text(st.sampled_from('aé歌봄 AC/DC"\\()*~:^[]{}!-+\0\ud800\u0301_รא٣'), max_size=20))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_answered_twice_alike(index: TextIndex, typed: str) -> None:
+    assert index.search(typed) == index.search(typed)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8"), max_size=30)
+        | st.text(st.sampled_from("aéÀ歌봄 ́ʼ½¨ßİſنْ(feat. /'-&+\t\n#♭cd.$!"), max_size=30),
+        max_size=30,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_taking_any_names_apart_is_taking_each(texts: list[str]) -> None:
+    each = [named(fold(text)) for text in texts]
+    assert list(Names().of(texts)) == [
+        (" ".join((*one.words, *one.more)), len(one.words), one.core_count) for one in each
+    ]
+
+
+TRICKY = """(x) (x) y|- (x) (y)|c # d|c #|# c|rock + roll|+ x +|e.t. & co.|봄 날 (feat. 歌)|歌 歌|½ x
+a - b (live)|feat x|x feat|x ft. y|... (y)
+AC/DC/AC - a-b|don't (can't)|s̈ x ́|نْ أَن|!!! & ???|' - '|x"y"""
+
+
+def test_taking_tricky_names_apart_is_taking_each() -> None:
+    texts = TRICKY.replace("\n", "|").split("|")
+    each = [named(fold(text)) for text in texts]
+    assert list(Names().of(texts)) == [
+        (" ".join((*one.words, *one.more)), len(one.words), one.core_count) for one in each
+    ]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=1, max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_any_title_is_indexed_and_shown(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    found = make_index(
+        tmp_path_factory.mktemp("any") / "index",
+        [row(text, [text, text], text, year=1, licence=text) for text in texts],
+    )
+    assert found.tracks == len(texts)
+    shown = [(hit.title, hit.artists, hit.release) for hit in found.search("", year=1)]
+    for number, text in enumerate(texts):
+        clean = "".join(" " if char in "\x1d\x1e\x1f" else char for char in text)
+        assert shown[number] == (clean, (clean, clean), clean)
+        assert not wanted(text) or number in [hit.track_row for hit in found.search(text)]
+
+
+def test_an_index_built_again_gives_the_same_answers(index: TextIndex, tmp_path: Path) -> None:
+    again = make_index(tmp_path / "index", ROWS, size=3)
+    twice = make_index(tmp_path / "index", ROWS)
+    for typed in ("yesterday", "same", "pink floyd", "歌", "queen", "the", "beetles", "a"):
+        assert again.search(typed) == index.search(typed) == twice.search(typed)
+
+
+def test_rows_may_have_gaps(tmp_path: Path) -> None:
+    numbers = [0, 5, 6, 4_000_000_000, 2**32 - 1]
+    batch = pa.Table.from_pylist([{"track_row": n, **row(f"song {n}")} for n in numbers], schema=SCHEMA).to_batches()
+    build_index(tmp_path / "index", batch, MEMORY_BYTES, Silent())
+    found = TextIndex.open(tmp_path / "index")
+    assert [(hit.track_row, hit.title) for hit in found.search("song")] == [(n, f"song {n}") for n in numbers]
+
+
+def test_rows_out_of_order_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="track rows must ascend"):
+        build_index(tmp_path / "index", [*batches([row("a"), row("b")]), *batches([row("c")])], MEMORY_BYTES, Silent())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_huge_title_is_cut_where_it_is_shown(tmp_path: Path) -> None:
+    found = make_index(tmp_path / "index", [row("é " + "long " * 200_000), row("short")])
+    assert len(found.search("e long", limit=1)[0].title) == 1_000
+    assert [hit.title for hit in found.search("short")] == ["short"]
+
+
+def test_an_empty_catalogue_has_an_index(tmp_path: Path) -> None:
+    found = make_index(tmp_path / "index", [])
+    assert (found.tracks, found.search("yesterday")) == (0, [])
+
+
+def test_more_rows_than_a_block_are_found_each(tmp_path: Path) -> None:
+    found = make_index(
+        tmp_path / "index", [row(f"number{n}", f"artist {n % 7}", popularity=n % 101) for n in range(1_000)], size=77
+    )
+    for n in range(0, 1_000, 83):
+        assert [(hit.track_row, hit.title) for hit in found.search(f"number{n}", limit=1)] == [(n, f"number{n}")]
+
+
+def test_there_is_no_index_in_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="tenuto catalogue build"):
+        TextIndex.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["search.json", "meta.json", "shown.zst", "shown.places.npy"])
+def test_a_damaged_index_is_said_to_be_one(tmp_path: Path, name: str) -> None:
+    make_index(tmp_path / "index", ROWS)
+    (tmp_path / "index" / name).write_bytes(b"{")
+    with pytest.raises(IntegrityError, match="tenuto catalogue build"):
+        TextIndex.open(tmp_path / "index").search("yesterday")
+
+
+def test_an_index_of_another_version_is_refused(tmp_path: Path) -> None:
+    make_index(tmp_path / "index", ROWS)
+    (tmp_path / "index/search.json").write_text('{"version": 99, "tracks": 1}')
+    with pytest.raises(IntegrityError, match="version 99"):
+        TextIndex.open(tmp_path / "index")
+
+
+def test_a_kill_in_the_middle_leaves_no_index(tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        import sys, pathlib, time
+        sys.path[:0] = sys.argv[2:]
+        from search_maker import batches, row
+        from tenuto.catalogue.search import build_index
+        from tenuto.model.progress import Silent
+        def rows():
+            yield from batches([row(f"song {n}") for n in range(20_000)])
+            print("half", flush=True)
+            time.sleep(60)
+        build_index(pathlib.Path(sys.argv[1]), rows(), 200_000_000, Silent())
+    """)
+    folder = tmp_path / "index"
+    here = str(Path(__file__).parent)
+    with subprocess.Popen([sys.executable, "-c", script, str(folder), here], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        assert run.stdout.readline() == "half\n"
+        os.kill(run.pid, signal.SIGKILL)
+    with pytest.raises(UsageError):
+        TextIndex.open(folder)
+    assert not folder.exists()
+    assert make_index(folder, ROWS).search("yesterday")
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_an_error_in_the_rows_leaves_no_index(tmp_path: Path) -> None:
+    def rows() -> object:
+        yield from batches([row("a")])
+        raise RuntimeError("the disk is gone")
+
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        build_index(tmp_path / "index", rows(), MEMORY_BYTES, Silent())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
