@@ -1,8 +1,6 @@
-"""Looking things up in an edition: by id, ISRC, UPC or MBID, in a time that does not grow with the catalogue.
+"""Looking things up in an edition: by id, ISRC, UPC or MBID, in a time that does not grow with the catalogue; and by words.
 
-with Catalogue.open(Path("my-archive")) as catalogue:
-for song in catalogue.by_isrc("DEAB12345678"):
-print(song.title, song.artists)
+`Catalogue.open(Path("my-archive"))` is a context manager; `by_isrc("DEAB12345678")`, `search("yesterday beatles")` give songs.
 """
 
 import shutil
@@ -19,6 +17,7 @@ from tenuto.archive.durable import folder_durably
 from tenuto.archive.layout import SETTINGS_NAME
 from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
 from tenuto.catalogue.keys import Keys, build_keys
+from tenuto.catalogue.search import TextIndex, build_index
 from tenuto.catalogue.shelf import Shelf
 from tenuto.model.errors import UsageError
 from tenuto.model.progress import Progress, Silent
@@ -30,7 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 """What can be looked up: table and column."""
 
-_SPANS = "release.tracks"
+_SPANS, _TEXT = "release.tracks", "text"
+_TEXT_BATCH_ROWS = 65_536
 _BATCH_ROWS = 1_000_000
 
 _TRACK = ("track_row", "source", "track_id", "title", "release_row", "disc_number", "track_number", "duration_ms", "isrc",
@@ -67,12 +67,14 @@ class Song:
 class Catalogue:
     """An edition to look things up in; a context manager. Not for several threads at a time."""
 
-    def __init__(self, edition: Edition, folder: Path) -> None:
+    def __init__(self, edition: Edition, folder: Path, progress: Progress) -> None:
         self.edition = edition
+        self._progress = progress
         self._shelf = Shelf(edition)
         self._folder = folder
         self._keys: dict[tuple[str, str], Keys] = {}
         self._spans: Any = None
+        self._text: TextIndex | None = None
 
     @classmethod
     def open(cls, path: Path, progress: Progress | None = None) -> Self:
@@ -95,14 +97,14 @@ class Catalogue:
             )
         if not is_built(folder):
             build_lookup(edition, folder, progress or Silent())
-        return cls(edition, folder)
+        return cls(edition, folder, progress or Silent())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._keys.clear()
-        self._spans = None
+        self._spans = self._text = None
 
     def by_id(self, own_id: str) -> list[Song]:
         """The tracks with this id of a source, or of the release that has it."""
@@ -129,6 +131,18 @@ class Catalogue:
             raise UsageError(f"{mbid!r} is no MusicBrainz id; it is a UUID")
         found = self._songs("track", "recording_id_musicbrainz", plain)
         return found or self._of_releases("release_id_musicbrainz", plain)
+
+    def search(
+        self, text: str, limit: int = 20, *, title: str | None = None, artist: str | None = None, year: int | None = None,
+        licence: str | None = None,
+    ) -> list[Song]:  # fmt: skip
+        """The tracks that these words fit best, the best first; words may be of title, artists and release, in any spelling."""
+        if self._text is None:
+            if not (self._folder / _TEXT).is_dir():
+                build_text(self.edition, self._folder / _TEXT, self._progress)
+            self._text = TextIndex.open(self._folder / _TEXT)
+        hits = self._text.search(text, limit, title=title, artist=artist, year=year, licence=licence)
+        return [self.song(hit.track_row) for hit in hits]
 
     def song(self, track_row: int) -> Song:
         """The track in this row; raises IndexError where there is none."""
@@ -181,6 +195,22 @@ def build_lookup(edition: Edition, folder: Path, progress: Progress) -> None:
             build_keys(con, beside / f"{table}.{column}.keys", edition.rows(table), column, f"{table}_row")
             progress.advance()
         _write_spans(con, edition, beside / _SPANS)
+
+
+def build_text(edition: Edition, folder: Path, progress: Progress, memory_bytes: int = 10**9) -> None:
+    """Make the text index of an edition, whole or not at all."""
+    with duckdb.connect(config={"temp_directory": str(folder.parent / ".spill")}) as con:
+        rows = con.sql(f"""
+            WITH names AS (
+                SELECT track_row, list(coalesce(a.name, a.artist_id) ORDER BY position) AS artists
+                FROM {edition.rows("credit")} JOIN {edition.rows("artist")} a USING (artist_row) GROUP BY track_row
+            )
+            SELECT t.track_row, t.title, artists, r.title AS release, listens_count AS listens, t.popularity,
+                   year(r.release_date)::USMALLINT AS year, licence
+            FROM {edition.rows("track")} t LEFT JOIN names USING (track_row)
+                 LEFT JOIN {edition.rows("release")} r USING (release_row)
+            ORDER BY t.track_row""").to_arrow_reader(_TEXT_BATCH_ROWS)
+        build_index(folder, rows, memory_bytes, progress)
 
 
 def _write_spans(con: duckdb.DuckDBPyConnection, edition: Edition, path: Path) -> None:

@@ -34,6 +34,7 @@ app.command(
     "tenuto.cli.harvest:harvest", name="harvest", help="Ask sources what they have; what they answer is evidence."
 )
 app.command(catalogue)
+app.command("tenuto.cli.find:find", name="find", help="Find tracks by words, ids or codes, and what became of them.")
 app.command("tenuto.cli.plan:plan", name="plan", help="Decide what is kept within the budget, and why.")
 app.command("tenuto.cli.keep:keep", name="keep", help="Fetch and seal what the plan says.")
 app.command("tenuto.cli.check:check", name="check", help="Prove every byte of the crates.")

@@ -1,5 +1,6 @@
 """The state of an archive in numbers that add up: edition, newest plan, crates, journals and withdrawals joined (design, law 6)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -31,9 +32,11 @@ _WITHDRAWN = pa.schema([("key", pa.string()), ("reason", pa.string())])
 
 
 def track_statuses(
-    layout: Layout, settings: Settings, edition: Edition, plan: Plan | None, looked: Survey | None = None
-) -> pa.Table:
-    """Each live track with its one status: key, source, track_id, status, reason, band, tier, crate, sha256, bytes, listens_count.
+    layout: Layout, settings: Settings, edition: Edition, plan: Plan | None, looked: Survey | None = None,
+    track_rows: Sequence[int] | None = None,
+) -> pa.Table:  # fmt: skip
+    """Each live track, or those in `track_rows`, with its one status: key, source, track_id, status, reason, band, tier, crate,
+    sha256, bytes, listens_count.
 
     `crate`, `sha256` and `bytes` are of the recording that is held; an open crate goes before a dark one. Of a dark crate that
     cannot be read here they are null: which tracks it holds is taken from its plan. `looked` is what the crates were found to hold.
@@ -45,11 +48,12 @@ def track_statuses(
         con.register("pending", _pending(layout, plan))
         con.register("failed", _failures(layout, plan))
         con.register("withdrawn", _withdrawals(layout))
+        asked = "" if track_rows is None else f"WHERE track_row IN ({', '.join(map(str, track_rows)) or 'NULL'})"
         if plan is not None:
             tracks, drafts = (layout.plan(plan.plan) / f"{name}.parquet" for name in ("tracks", "drafts"))
             planned = f"""SELECT track_row, t.band, tier, status, reason,
                        crate IN (FROM sealed) AND track_row NOT IN (FROM pending) AS is_lost
-                FROM '{tracks}' t LEFT JOIN '{drafts}' d USING (draft)"""
+                FROM '{tracks}' t LEFT JOIN '{drafts}' d USING (draft) {asked}"""
         else:
             planned = "SELECT NULL::UINTEGER track_row, NULL band, NULL tier, NULL status, NULL reason, false is_lost WHERE false"
         return con.sql(f"""
@@ -57,7 +61,7 @@ def track_statuses(
                 SELECT source, track_id, arg_min(struct_pack(crate, is_dark, sha256, tier, bytes), (is_dark, crate)) AS h
                 FROM held GROUP BY source, track_id),
             track AS (
-                SELECT *, sha256(source || chr(10) || track_id) AS key FROM {edition.rows("track")})
+                SELECT *, sha256(source || chr(10) || track_id) AS key FROM {edition.rows("track")} {asked})
             SELECT track.track_row, track.key, track.source, track.track_id, track.title,
                    CASE WHEN w.key IS NOT NULL THEN '{WITHDRAWN}' WHEN h.is_dark THEN '{DARK}' WHEN h IS NOT NULL THEN '{KEPT}'
                         WHEN (f.key IS NOT NULL OR p.is_lost) AND p.status = '{PLANNED}' THEN '{FAILED}'
@@ -69,6 +73,12 @@ def track_statuses(
             FROM track LEFT JOIN best USING (source, track_id) LEFT JOIN ({planned}) p ON p.track_row = track.track_row
                  LEFT JOIN failed f ON f.key = track.key LEFT JOIN withdrawn w ON w.key = track.key
             ORDER BY track.track_row""").to_arrow_table()
+
+
+def current_plan(layout: Layout, edition: Edition) -> Plan | None:
+    """The newest plan, if it was made from this edition."""
+    plan = load_newest(layout)
+    return plan if plan is not None and plan.edition == edition.info.edition else None
 
 
 def held_table(layout: Layout, looked: Survey) -> pa.Table:

@@ -23,6 +23,9 @@ _FILE_MAX_BYTES = 2**36
 _READ_WHOLE_BYTES = 16 * 2**20
 """A larger file goes to the disk as it comes."""
 
+_FEW = 16
+"""So many files, those of a round in which little changed, come one after the other: new threads in each round leave memory."""
+
 _AT_ONCE = 4
 """Files asked for at a time: each costs a round trip and two syncs, and a page of a browser asks for as many."""
 
@@ -47,7 +50,7 @@ def bring(place: Place, root: Path, index: Index, progress: Progress) -> list[st
     wanted = {address: what for address, what in promised(index).items() if not _is_here(root / address, what[0])}
     progress.begin("small files", len(wanted), "files")
     works = [partial(_bring_one, place, root, address, *what) for address, what in wanted.items()]
-    for _ in in_threads(works, _AT_ONCE):
+    for _ in in_threads(works, _AT_ONCE) if len(works) > _FEW else (work() for work in works):
         progress.advance()
     return list(wanted)
 

@@ -1,0 +1,102 @@
+"""`tenuto find`."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
+from tenuto.cli.tables import line, show
+
+_LIMIT_MAX = 1_000
+
+
+def find(
+    *words: str,
+    id_: Annotated[str | None, Parameter(name="--id", help="A track's or release's id of its source.")] = None,
+    isrc: Annotated[str | None, Parameter(help="An ISRC, with hyphens or without.")] = None,
+    upc: Annotated[str | None, Parameter(help="A release's UPC or EAN.")] = None,
+    mbid: Annotated[str | None, Parameter(help="A MusicBrainz id of a recording or release.")] = None,
+    title: Annotated[str | None, Parameter(help="Words of the title.")] = None,
+    artist: Annotated[str | None, Parameter(help="Words of the artists' names.")] = None,
+    year: Annotated[int | None, Parameter(help="The release's year.")] = None,
+    licence: Annotated[str | None, Parameter(help="The licence, as SPDX writes it.")] = None,
+    limit: Annotated[int, Parameter(help="At most so many tracks.")] = 20,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> int:
+    """Find tracks in the current edition, and what has become of them.
+
+    Parameters
+    ----------
+    words
+        Words of title, artists and release, in any order and spelling; the last may be cut short.
+
+    """
+    from tenuto.catalogue.lookup import Catalogue
+    from tenuto.cli.progress import TerminalProgress
+    from tenuto.model.errors import UsageError
+
+    keys = {"id": id_, "isrc": isrc, "upc": upc, "mbid": mbid}
+    given = {name: key for name, key in keys.items() if key is not None}
+    narrowed: dict[str, Any] = {"title": title, "artist": artist, "year": year, "licence": licence}
+    is_text = bool(words) or any(value is not None for value in narrowed.values())
+    if len(given) > 1 or (given and is_text):
+        raise UsageError(f"--{next(iter(given))} names tracks by itself: leave out the words and the other options")
+    if not given and not is_text:
+        raise UsageError(
+            "nothing to find: give words, or --id, --isrc, --upc, --mbid, --title, --artist, --year, --licence"
+        )
+    if not 1 <= limit <= _LIMIT_MAX:
+        raise UsageError(f"--limit {limit} is not between 1 and {_LIMIT_MAX:,}")
+    layout, settings = open_archive(archive)
+    with TerminalProgress() as progress, Catalogue.open(layout.root, progress) as catalogue:
+        if given:
+            ((name, key),) = given.items()
+            songs = getattr(catalogue, f"by_{name}")(key)[:limit]
+        else:
+            songs = catalogue.search(" ".join(words), limit, **narrowed)
+        found = _with_statuses(layout, settings, catalogue.edition, songs)
+    if json:
+        print_json({"edition": catalogue.edition.info.edition, "tracks": found})
+    else:
+        _render(found)
+    return 0
+
+
+def _with_statuses(layout: Any, settings: Any, edition: Any, songs: Any) -> list[dict[str, Any]]:
+    """The songs as documents, each with its status, reason and crate."""
+    from dataclasses import asdict
+
+    from tenuto.crates.status import current_plan, track_statuses
+
+    rows = [song.track_row for song in songs]
+    if not rows:
+        return []
+    table = track_statuses(layout, settings, edition, current_plan(layout, edition), track_rows=rows).to_pylist()
+    statuses = {row["track_row"]: {name: row[name] for name in ("status", "reason", "crate", "bytes")} for row in table}
+    found = []
+    for song in songs:
+        document = {**asdict(song), "release_date": _said(song.release_date, song.release_date_precision)}
+        del document["release_date_precision"]
+        found.append(document | statuses[song.track_row])
+    return found
+
+
+def _said(day: Any, precision: str | None) -> str | None:
+    """As much of a date as is known."""
+    return None if day is None else day.isoformat()[: {"year": 4, "month": 7}.get(precision or "", 10)]
+
+
+def _render(found: list[dict[str, Any]]) -> None:
+    from tenuto.model.units import counted
+
+    if not found:
+        line("nothing was found; fewer words find more")
+        return
+    rows = [
+        (one["title"] or "-", ", ".join(one["artists"]) or "-", one["release"] or "-", (one["release_date"] or "-")[:4],
+         one["licence"] or "unknown", one["status"], one["crate"] or "-", f"{one['source']}:{one['track_id']}")
+        for one in found
+    ]  # fmt: skip
+    show("", ("title", "artists", "release", "year", "licence", "status", "crate", "track"), rows)
+    line(counted(len(found), "track"))

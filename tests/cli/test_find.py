@@ -1,0 +1,68 @@
+"""`tenuto find`: by words, ids and codes; with status, licence and crate; and what it says to words that find nothing."""
+
+import pytest
+
+import evidence_maker as made
+from support import make_archive, tenuto, tenuto_json
+
+MBID = "0a1b2c3d-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    layout = make_archive(tmp_path_factory.mktemp("find"))
+    songs = [made.song("t1", title="Jóga", artistId="a1", artist="Björk", isrc=["GBAAA9700001"], musicBrainzId=MBID),
+             made.song("t2", title="Yesterday", artistId="a2", artist="The Beatles", isrc=["GBAYE6500521"]),
+             made.song("t3", title="Yesterday", artistId="a3", artist="Somebody Else"),
+             made.song("t4", title="Дорога", artistId="a4", artist="Кино")]  # fmt: skip
+    made.keep(
+        layout, "shop", [made.album("r1", songs, name="All of it", year=1997), made.permission('licence = "CC0-1.0"')]
+    )
+    made.edition_of(layout)
+    return layout.root
+
+
+def _ids(root, *words):
+    return [track["track_id"] for track in tenuto_json("find", *words, "--archive", root)["tracks"]]
+
+
+@pytest.mark.parametrize(("words", "first"), [
+    (("bjork",), "t1"), (("JOGA",), "t1"), (("yesterday", "beatles"), "t2"), (("yesterd",), "t2"), (("дорога",), "t4"),
+    (("--isrc", "gb-aye-65-00521"), "t2"), (("--mbid", MBID.upper()), "t1"), (("--id", "t3"), "t3"), (("--id", "r1"), "t1"),
+    (("--title", "yesterday", "--artist", "somebody"), "t3"),
+    (("--year", "1997", "--licence", "CC0-1.0", "jóga"), "t1")])  # fmt: skip
+def test_what_is_asked_for_comes_first(root, words, first):
+    assert _ids(root, *words)[0] == first
+
+
+def test_each_answer_says_licence_status_and_crate(root):
+    (track,) = tenuto_json("find", "--id", "t1", "--archive", root)["tracks"]
+    assert (track["title"], track["artists"], track["release"], track["release_date"]) == (
+        "Jóga",
+        ["Björk"],
+        "All of it",
+        "1997",
+    )
+    assert (track["licence"], track["status"], track["crate"]) == ("CC0-1.0", "unplanned", None)
+    said = tenuto("find", "beatles", "--archive", root).stdout
+    assert "The Beatles" in said
+    assert "shop:t2" in said
+    assert said.endswith("1 track\n")
+
+
+def test_nothing_found_is_no_fault(root):
+    assert _ids(root, "zzzzqqq") == []
+    assert "nothing was found" in tenuto("find", "zzzzqqq", "--archive", root).stdout
+    assert _ids(root, "yesterday", "--limit", "1") == ["t2"]
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ((), "nothing to find"), (("--isrc", "12"), "no ISRC"), (("--id", "t1", "beatles"), "by itself"),
+    (("--id", "t1", "--isrc", "GBAYE6500521"), "by itself"), (("x", "--limit", "0"), "--limit")])  # fmt: skip
+def test_what_cannot_be_asked_is_said(root, words, said):
+    assert said in tenuto("find", *words, "--archive", root, code=2).stderr
+
+
+def test_archive_without_a_catalogue_says_what_to_run(tmp_path):
+    layout = make_archive(tmp_path)
+    assert "tenuto catalogue build" in tenuto("find", "x", "--archive", layout.root, code=2).stderr
