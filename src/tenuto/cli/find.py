@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
-from tenuto.cli.tables import line, show
+from tenuto.cli.tables import line
 
 _LIMIT_MAX = 1_000
 
@@ -93,10 +93,11 @@ def _render(found: list[dict[str, Any]]) -> None:
     if not found:
         line("nothing was found; fewer words find more")
         return
-    rows = [
-        (one["title"] or "-", ", ".join(one["artists"]) or "-", one["release"] or "-", (one["release_date"] or "-")[:4],
-         one["licence"] or "unknown", one["status"], one["crate"] or "-", f"{one['source']}:{one['track_id']}")
-        for one in found
-    ]  # fmt: skip
-    show("", ("title", "artists", "release", "year", "licence", "status", "crate", "track"), rows)
+    for one in found:
+        where = ", ".join(part for part in (one["release"], (one["release_date"] or "")[:4]) if part)
+        line(
+            " | ".join(part for part in (one["title"] or "-", ", ".join(dict.fromkeys(one["artists"])), where) if part)
+        )
+        held = f"{one['status']} in {one['crate']}" if one["crate"] else one["status"]
+        line(f"  {one['source']}:{one['track_id']}; {held}; {one['licence'] or 'licence unknown'}")
     line(counted(len(found), "track"))
