@@ -1,13 +1,16 @@
 """Evidence is read once: in parts, by this process or several, and again only where the file or the program is another."""
 
+import os
 import shutil
 import sys
 from datetime import timedelta
 
+import duckdb
 import pytest
 
 import evidence_maker as made
 from support import make_archive, tenuto
+from tenuto.archive import Layout
 from tenuto.catalogue import build, open_current, reading
 from tenuto.catalogue.parts import read_part
 from tenuto.evidence import all_harvests
@@ -47,7 +50,7 @@ def test_processes_read_what_one_reads(layout, monkeypatch):
     shutil.rmtree(layout.parts)
     _forget_editions(layout)
     monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
-    monkeypatch.setattr(reading.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(reading, "_processors", lambda: 2)
     together = made.edition_of(layout)
     assert together.info.edition == alone.info.edition
     assert _tables(together) == _tables(alone)
@@ -97,13 +100,39 @@ def test_part_that_a_kill_left_half_is_read_again(layout):
     assert not (layout.parts / ".making-0123").exists()
 
 
-def test_part_whose_table_is_cut_short_is_read_again(layout):
+@pytest.mark.parametrize("spoil", [lambda content: content[:-7], lambda content: content[:200] + b"x" + content[201:]])
+def test_part_that_is_not_as_it_was_written_is_read_again(layout, spoil):
     before = made.edition_of(layout)
     for part in layout.parts.iterdir():
         for table in part.glob("*.parquet"):
-            table.write_bytes(table.read_bytes()[:-7])
+            table.write_bytes(spoil(table.read_bytes()))
     _forget_editions(layout)
     assert _tables(made.edition_of(layout)) == _tables(before)
+
+
+def test_bits_that_rot_and_come_back_without_a_trace_in_size_and_time_are_seen(layout):
+    before = made.edition_of(layout)
+    path = min((layout.evidence / "shop").rglob("*.warc.gz"))
+    whole, about = path.read_bytes(), path.stat()
+    for content, is_damaged in ((whole[:300] + bytes([whole[300] ^ 1]) + whole[301:], True), (whole, False)):
+        path.write_bytes(content)
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        built = made.edition_of(layout)
+        assert ("evidence-damaged" in built.info.findings) == is_damaged
+    assert built.info.edition == before.info.edition
+
+
+@pytest.mark.parametrize("name", ["source=foo", "record=3", "title=Hacked", "a 'quoted' [name] *?"])
+def test_an_archive_may_lie_at_any_path(layout, tmp_path, name):
+    before = made.edition_of(layout)
+    moved = Layout(tmp_path / name / "archive")
+    shutil.copytree(layout.root, moved.root)
+    shutil.rmtree(moved.catalogue)
+    after = made.edition_of(moved)
+    assert _tables(after) == _tables(before)
+    with duckdb.connect() as con:
+        found = con.execute(f"SELECT DISTINCT source FROM {after.rows('track')}").fetchall()
+    assert found == [("shop",)]
 
 
 def test_parts_of_evidence_that_is_gone_go_too(layout):
@@ -121,9 +150,9 @@ def test_process_that_dies_is_named_and_what_was_read_is_kept(layout, monkeypatc
     (dies := tmp_path / "dies").write_text("#!/bin/sh\nread line\nkill -9 $$\n")
     dies.chmod(0o755)
     monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
-    monkeypatch.setattr(reading.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(reading, "_processors", lambda: 2)
     monkeypatch.setattr(sys, "executable", str(dies))
-    with pytest.raises(TenutoError, match=r"warc\.gz ended with signal 9; run the same again"):
+    with pytest.raises(TenutoError, match=r"warc\.gz ended with signal 9; what was read"):
         build.build(layout, Silent())
     monkeypatch.undo()
     assert len(_parts(layout)) == 1

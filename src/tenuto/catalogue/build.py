@@ -3,8 +3,10 @@
 It reads no clock, no network, no settings and no older edition; the same evidence gives the same bytes.
 """
 
+import hashlib
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
+from tenuto.catalogue.lookup import forget_lookups
 from tenuto.catalogue.reading import forget_others, read_all
 from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
@@ -79,13 +82,19 @@ def build(layout: Layout, progress: Progress, limits: Limits | None = None) -> B
         edition = open_edition(layout.edition(name))
     make_current(layout, edition)
     forget_others(layout.parts, read)
+    forget_lookups(layout, edition)
     return Built(edition, is_new, damage)
 
 
 @contextmanager
 def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that spills what is more than the limit; what it spilled goes with it."""
-    place = (limits.temp or layout.state) / f"{LEFTOVER_PREFIX}merge"
+    home = limits.temp or layout.state
+    mark = f"{LEFTOVER_PREFIX}merge-{hashlib.sha256(os.fsencode(layout.root)).hexdigest()[:16]}"
+    for leftover in home.glob(f"{mark}-*"):  # of this archive, whose lock we hold
+        shutil.rmtree(leftover, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f"{mark}-", dir=home))
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": os.cpu_count() or 1,
         "temp_directory": str(place),

@@ -95,7 +95,7 @@ class Edition:
 
     def rows(self, name: str) -> str:
         """A table as DuckDB reads it, in a FROM."""
-        return f"read_parquet([{', '.join(sql_path(file) for file in self.files(name))}])"
+        return sql_rows(*self.files(name))
 
     def read(self, name: str, filters: pc.Expression | None = None) -> pa.Table:
         """A table in memory, or those of its rows that `filters` lets through."""
@@ -249,8 +249,12 @@ def _sha256_of(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def sql_path(path: Path) -> str:
-    """A path as a literal that DuckDB takes for this file alone, whatever its name."""
+def sql_rows(*paths: Path, more: str = "") -> str:
+    """Parquet files as DuckDB reads them, in a FROM: these files alone, and their own columns, whatever their path is."""
+    return f"read_parquet([{', '.join(map(_literal, paths))}], hive_partitioning = false{more})"
+
+
+def _literal(path: Path) -> str:
     plain = "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
     return "'" + plain.replace("'", "''") + "'"
 

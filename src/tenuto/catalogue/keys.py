@@ -71,7 +71,7 @@ class Keys:
 
 
 def _md5(key: str) -> bytes:
-    return hashlib.md5(key.encode(), usedforsecurity=False).digest()
+    return hashlib.md5(key.encode("utf-8", "backslashreplace"), usedforsecurity=False).digest()
 
 
 def _bucket(digests: Any, bits: int) -> Any:

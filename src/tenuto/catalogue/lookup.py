@@ -4,6 +4,9 @@
 """
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,13 +16,14 @@ import duckdb
 import numpy as np
 
 from tenuto.archive import Layout
-from tenuto.archive.durable import folder_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.archive.layout import SETTINGS_NAME
 from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
 from tenuto.catalogue.keys import Keys, build_keys
 from tenuto.catalogue.search import TextIndex, build_index
 from tenuto.catalogue.shelf import Shelf
 from tenuto.model.errors import UsageError
+from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress, Silent
 from tenuto.sources import values
 
@@ -87,10 +91,10 @@ class Catalogue:
         if (path / SETTINGS_NAME).is_file():
             layout = Layout(path)
             edition = open_current(layout)
-            folder = layout.lookup(edition.info.edition)
+            folder = layout.lookup(_name(edition))
         elif (path / EDITION_NAME).is_file():
             edition = open_edition(path)
-            folder = path.with_name(f"{path.name}.lookup")
+            folder = path.with_name(f"{_name(edition)}.lookup")
         else:
             raise UsageError(
                 f"{path} is neither an archive nor an edition: it holds no {SETTINGS_NAME} and no {EDITION_NAME}"
@@ -185,12 +189,7 @@ def is_built(folder: Path) -> bool:
 def build_lookup(edition: Edition, folder: Path, progress: Progress) -> None:
     """Make the index of an edition, whole or not at all."""
     progress.begin("index", len(COLUMNS), "columns")
-    if folder.exists():
-        shutil.rmtree(folder)
-    with (
-        folder_durably(folder) as beside,
-        duckdb.connect(config={"temp_directory": str(folder.parent / ".spill")}) as con,
-    ):
+    with _made_once(folder) as beside, _database(folder) as con:
         for table, column in COLUMNS:
             build_keys(con, beside / f"{table}.{column}.keys", edition.rows(table), column, f"{table}_row")
             progress.advance()
@@ -199,7 +198,7 @@ def build_lookup(edition: Edition, folder: Path, progress: Progress) -> None:
 
 def build_text(edition: Edition, folder: Path, progress: Progress, memory_bytes: int = 10**9) -> None:
     """Make the text index of an edition, whole or not at all."""
-    with duckdb.connect(config={"temp_directory": str(folder.parent / ".spill")}) as con:
+    with _made_once(folder) as beside, _database(folder) as con:
         rows = con.sql(f"""
             WITH names AS (
                 SELECT track_row, list(coalesce(a.name, a.artist_id) ORDER BY position) AS artists
@@ -210,7 +209,7 @@ def build_text(edition: Edition, folder: Path, progress: Progress, memory_bytes:
             FROM {edition.rows("track")} t LEFT JOIN names USING (track_row)
                  LEFT JOIN {edition.rows("release")} r USING (release_row)
             ORDER BY t.track_row""").to_arrow_reader(_TEXT_BATCH_ROWS)
-        build_index(folder, rows, memory_bytes, progress)
+        build_index(beside, rows, memory_bytes, progress)
 
 
 def _write_spans(con: duckdb.DuckDBPyConnection, edition: Edition, path: Path) -> None:
@@ -224,9 +223,36 @@ def _write_spans(con: duckdb.DuckDBPyConnection, edition: Edition, path: Path) -
     spans.tofile(path)
 
 
-def forget_lookups(layout: Layout, edition: str) -> None:
-    """Delete the indexes of other editions: they are made again where they are asked for."""
-    kept: Any = layout.lookup(edition)
+def forget_lookups(layout: Layout, edition: Edition) -> None:
+    """Delete the indexes of other editions, and what was left of others' making: they are made again where they are asked for."""
+    kept = layout.lookup(_name(edition))
     for folder in kept.parent.iterdir() if kept.parent.is_dir() else ():
-        if folder != kept and not folder.name.startswith("."):
+        if folder != kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name(edition: Edition) -> str:
+    """An index is of an edition's bytes: one of the same name may have been written anew."""
+    tables = edition.info.tables
+    return f"{edition.info.edition}-{short_digest(tables[name].sha256 for name in sorted(tables))}"
+
+
+@contextmanager
+def _made_once(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its name when the block ends well. Several may do the same at once: the first one's stays."""
+    make_folder(folder.parent)
+    beside = Path(tempfile.mkdtemp(prefix=f"{LEFTOVER_PREFIX}{folder.name}-", dir=folder.parent))
+    try:
+        yield beside
+        with suppress(OSError):  # there by now, and full
+            beside.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    spilling = tempfile.TemporaryDirectory(prefix=f"{LEFTOVER_PREFIX}spill-", dir=folder.parent)
+    with spilling as spill, duckdb.connect(config={"temp_directory": spill}) as con:
+        yield con

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from tenuto.catalogue.edition import sql_path
+from tenuto.catalogue.edition import sql_rows
 from tenuto.catalogue.parts import Part
 from tenuto.catalogue.rows import KINDS, schema_of
 
@@ -31,7 +31,7 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
         files = {str(path): number for number, part in enumerate(parts) if (path := part.rows(kind)) is not None}
         if files:
             con.executemany("INSERT INTO part_file VALUES (?, ?)", list(files.items()))
-            rows = f"read_parquet([{', '.join(sql_path(Path(file)) for file in files)}], filename = true)"
+            rows = sql_rows(*map(Path, files), more=", filename = true")
         else:
             rows = f"no_{kind}"
             con.register("nothing", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
@@ -44,7 +44,7 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
 
 
 def merge(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `artist`, `release` and `track` with one row a thing, dead ones apart in `<kind>_gone`."""
+    """Make `artist_all`, `release_all` and `track_all` with one row a thing, live or gone."""
     for kind in _OWN_IDS:
         con.execute(_merged(con, kind))
     con.execute("""

@@ -6,8 +6,10 @@ order, once; which of their rows count is decided when all are there (sightings.
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +33,7 @@ ANSWERS = pa.schema(
 """The answers of a part: `content` is null where nothing was read, `permission` is the file itself."""
 
 _ABOUT = "part.json"
+_LIBRARIES = ("fastwarc", "msgspec", "mutagen", "pyarrow", "python-debian")
 _TABLE = {"compression": "zstd", "compression_level": 1}
 _ENCODER = msgspec.json.Encoder()
 _AT_ONCE = 10_000
@@ -48,9 +51,9 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class About(msgspec.Struct, frozen=True):
-    """part.json: its tables and their bytes, and what is damaged in the file: message and evidence id (0: not known)."""
+    """part.json: its tables and their SHA-256, and what is damaged in the file: message and evidence id (0: not known)."""
 
-    tables: dict[str, int]
+    tables: dict[str, str]
     damages: tuple[tuple[str, int], ...]
 
 
@@ -71,11 +74,17 @@ class Part:
 
 
 def is_read(folder: Path) -> bool:
-    """Whether a part is there, whole."""
+    """Whether a part is there, every byte as it was written."""
     try:
-        return all((folder / f"{name}.parquet").stat().st_size == size for name, size in _about(folder).tables.items())
+        return all(sha256_of(folder / f"{name}.parquet") == due for name, due in _about(folder).tables.items())
     except (OSError, msgspec.MsgspecError):
         return False
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _about(folder: Path) -> About:
@@ -84,11 +93,13 @@ def _about(folder: Path) -> About:
 
 @cache
 def program_digest() -> str:
-    """What a part depends on beside its file: the code that reads it. Another program reads everything again."""
-    root, digest = Path(tenuto.__file__).parent, hashlib.sha256()
+    """What a part depends on beside its file: Python, the libraries and the code that read it. Another program reads all again."""
+    root, digest = Path(tenuto.__file__).parent, hashlib.sha256(f"{tenuto.__version__} {sys.version}\n".encode())
+    for library in _LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
     for room in ("audio", "catalogue", "evidence", "model", "rights", "sources"):
         for path in sorted((root / room).rglob("*.py")):
-            digest.update(path.read_bytes())
+            digest.update(f"{path.relative_to(root)} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -103,7 +114,7 @@ def read_part(task: Task, advance: Callable[[int], None]) -> None:
                 damages.append((f"{path.name} is missing; restore it from a copy, or harvest again", 0))
             else:
                 _read(task, path, writer, damages, advance)
-        tables = {path.stem: path.stat().st_size for path in sorted(beside.glob("*.parquet"))}
+        tables = {path.stem: sha256_of(path) for path in sorted(beside.glob("*.parquet"))}
         about = About(tables=tables, damages=tuple(damages))
         (beside / _ABOUT).write_bytes(_ENCODER.encode(about) + b"\n")
 
@@ -111,8 +122,7 @@ def read_part(task: Task, advance: Callable[[int], None]) -> None:
 def _read(
     task: Task, path: Path, writer: "_Writer", damages: list[tuple[str, int]], advance: Callable[[int], None]
 ) -> None:
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != task.sha256:
         damages.append((f"{path.name} has sha256 {digest}, harvest.json says {task.sha256}", 0))
     count, rows, known = 0, Rows(writer.write), set[bytes]()
@@ -185,9 +195,11 @@ class _Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         for writer in self._open.values():
             writer.close()
+        if error is not None:
+            return
         pq.write_table(pa.Table.from_pylist(self.answers, ANSWERS), self._folder / "answers.parquet", **_TABLE)
 
     def write(self, kind: str, batch: pa.RecordBatch) -> None:

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,7 @@ from typing import Self
 import msgspec
 
 from tenuto.archive.durable import remove_leftovers
-from tenuto.catalogue.parts import Part, Task, is_read, program_digest, read_part
+from tenuto.catalogue.parts import Part, Task, is_read, program_digest, read_part, sha256_of
 from tenuto.evidence import EvidenceFile, HarvestManifest
 from tenuto.model.errors import TenutoError
 from tenuto.model.progress import Progress
@@ -23,7 +24,6 @@ from tenuto.model.progress import Progress
 _ALONE_BYTES = 8 * 2**20
 """So much is read here in the time that processes need to start."""
 
-_SAY_EVERY_RECORDS = 200
 _LET_GO_S = 10.0
 
 Read = dict[str, list[list[tuple[EvidenceFile, Part]]]]
@@ -38,16 +38,19 @@ def read_all(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: 
     remove_leftovers(store)
     tasks: dict[str, Task] = {}
     named: dict[str, list[list[tuple[EvidenceFile, Task]]]] = {}
-    for source, manifests in harvests.items():
-        named[source] = [
-            [
-                (file, _task(evidence / source / manifest.harvest / file.name, manifest.kind, file, store))
-                for file in manifest.files
-            ]
-            for manifest in manifests
-        ]
-        tasks |= {task.folder: task for files in named[source] for _, task in files}
-    missing = [task for task in tasks.values() if not is_read(Path(task.folder))]
+    with ThreadPoolExecutor(_processors()) as threads:  # digests let other threads run
+        for source, manifests in harvests.items():
+            named[source] = []
+            for manifest in manifests:
+                files = {file.name: file for file in manifest.files}.values()
+                folder, kind = evidence / source / manifest.harvest, manifest.kind
+                found = threads.map(
+                    lambda file, folder=folder, kind=kind: _task(folder / file.name, kind, file, store), files
+                )
+                named[source].append(list(zip(files, found, strict=True)))
+            tasks |= {task.folder: task for files_ in named[source] for _, task in files_}
+        whole = threads.map(lambda task: is_read(Path(task.folder)), tasks.values())
+        missing = [task for task, is_whole in zip(tasks.values(), whole, strict=True) if not is_whole]
     progress.begin("read evidence", sum(task.records for task in tasks.values()), "records")
     progress.advance(sum(task.records for task in tasks.values()) - sum(task.records for task in missing))
     _read(missing, progress)
@@ -66,26 +69,29 @@ def forget_others(store: Path, read: Read) -> None:
 
 
 def _task(path: Path, kind: str, file: EvidenceFile, store: Path) -> Task:
-    """A file as a task; its part is named by all that it depends on."""
-    try:
-        about = path.stat()
-        state = f"{about.st_size} {about.st_mtime_ns}"
-    except OSError:
-        state = "missing"
+    """A file as a task; its part is named by all that it depends on, each byte of the file first."""
+    found = sha256_of(path) if path.is_file() else "missing"
     own = "/".join(path.parts[-3:])
-    name = hashlib.sha256(f"{own}\n{kind}\n{file.sha256}\n{state}\n{program_digest()}".encode()).hexdigest()[:32]
-    return Task(str(path), kind, file.sha256, file.records, str(store / name))
+    depends = f"{own}\n{kind}\n{file.sha256}\n{file.records}\n{found}\n{program_digest()}"
+    return Task(
+        str(path), kind, file.sha256, file.records, str(store / hashlib.sha256(depends.encode()).hexdigest()[:32])
+    )
+
+
+def _processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read(tasks: Sequence[Task], progress: Progress) -> None:
     sizes = {task.folder: _size(Path(task.file)) for task in tasks}
     ordered = sorted(tasks, key=lambda task: (-sizes[task.folder], task.file))  # the largest first: all end together
-    count = min(len(ordered), os.cpu_count() or 1)
+    count = min(len(ordered), _processors())
     if count < 2 or sum(sizes.values()) < _ALONE_BYTES:  # noqa: PLR2004 -- two processes
         for task in ordered:
             read_part(task, progress.advance)
         return
-    events: queue.Queue[tuple[_Reader, int | None]] = queue.Queue()
+    events: queue.Queue[tuple[_Reader, int | str | None]] = queue.Queue()
     waiting = iter(ordered)
     with ExitStack() as closing:
         at_work = set[_Reader]()
@@ -95,10 +101,10 @@ def _read(tasks: Sequence[Task], progress: Progress) -> None:
             at_work.add(reader)
         while at_work:
             reader, records = events.get()
-            if records is None:
+            if not isinstance(records, int):
                 raise TenutoError(
-                    f"the process that read {reader.task.file if reader.task else 'evidence'} ended with {reader.code()}; "
-                    "run the same again: what was read is kept"
+                    f"the process that read {reader.task.file if reader.task else 'evidence'} "
+                    f"{records or f'ended with {reader.code()}'}; what was read by then is kept, the same again goes on"
                 )
             if records >= 0:
                 progress.advance(records)
@@ -117,12 +123,12 @@ def _size(path: Path) -> int:
 
 
 class _Reader:
-    """A process that reads the files that it is given; it ends with us, kill -9 included: its stdin ends then."""
+    """A process that reads the files that it is given. The kernel ends it with us, kill -9 included."""
 
-    def __init__(self, events: "queue.Queue[tuple[_Reader, int | None]]") -> None:
+    def __init__(self, events: "queue.Queue[tuple[_Reader, int | str | None]]") -> None:
         self.task: Task | None = None
         self._events = events
-        words = [sys.executable, "-P", "-m", "tenuto.catalogue.reading"]
+        words = [sys.executable, "-P", "-m", "tenuto.catalogue.reader_process", str(os.getpid())]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 -- our own words
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -152,35 +158,16 @@ class _Reader:
 
     def code(self) -> str:
         """How it ended, in words."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_LET_GO_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _listen(self) -> None:
-        with suppress(OSError, ValueError):
+        """What it says: a number of records, -1 where a part is whole, a sentence where it cannot go on."""
+        with suppress(OSError, msgspec.MsgspecError):
             for line in self._process.stdout or ():
-                self._events.put((self, int(line)))
+                self._events.put((self, msgspec.json.decode(line, type=int | str)))
         self._events.put((self, None))
-
-
-def _serve(lines: Iterator[bytes]) -> None:
-    """Read the files that stdin names; stdout has a number of records now and then, -1 where a part is whole."""
-    said = sys.stdout
-    for line in lines:
-        count = 0
-
-        def advance(done: int) -> None:
-            nonlocal count
-            count += done
-            if count >= _SAY_EVERY_RECORDS:
-                print(count, file=said, flush=True)
-                count = 0
-
-        read_part(msgspec.json.decode(line, type=Task), advance)
-        print(f"{count}\n-1", file=said, flush=True)
-
-
-if __name__ == "__main__":
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who gives the files
-    _serve(iter(sys.stdin.buffer))

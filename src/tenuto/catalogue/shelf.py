@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tenuto.catalogue.edition import FILE_ROWS, GROUP_ROWS, Edition
+from tenuto.catalogue.edition import EDITION_NAME, Edition
 
 _OPEN_MAX = 256
 """Files whose footers are kept: more than a catalogue of 256 M tracks has of one table."""
@@ -31,9 +31,10 @@ class Shelf:
         """The row with this number, of a table that numbers its rows; raises IndexError where it has no such row."""
         if not 0 <= number < self._edition.info.tables[table].rows:
             raise IndexError(f"{table} has no row {number}")
-        file, place = divmod(number, FILE_ROWS)
-        group = self._group(self._edition.files(table)[file], place // GROUP_ROWS, tuple(columns))
-        return {name: group.column(name)[place % GROUP_ROWS].as_py() for name in columns}
+        file, place = self._place(table, number)
+        size = self._open(file).metadata.row_group(0).num_rows
+        group = self._group(file, place // size, tuple(columns))
+        return {name: group.column(name)[place % size].as_py() for name in columns}
 
     def rows_of(self, table: str, track_row: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """The rows that belong to a track, of a table that is ordered by `track_row`, its first column."""
@@ -43,6 +44,14 @@ class Shelf:
             number = pa.scalar(track_row, pa.uint32())
             found += rows.filter(pc.equal(rows.column("track_row"), number)).select(list(columns)).to_pylist()
         return found
+
+    def _place(self, table: str, number: int) -> tuple[Path, int]:
+        """The file that has a row, and its place there."""
+        for file in self._edition.info.tables[table].files:
+            if number < file.rows:
+                return self._edition.folder / file.name, number
+            number -= file.rows
+        raise IndexError(f"the files of {table} have fewer rows than {EDITION_NAME} says")
 
     def _groups_with(self, table: str, track_row: int) -> list[tuple[Path, int]]:
         """The row groups in which rows of a track may be, in order; few footers are looked at, however many files there are."""

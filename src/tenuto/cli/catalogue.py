@@ -15,7 +15,7 @@ _MEMORY_MIN_BYTES = 2 * 10**9
 def build(
     *,
     memory: Annotated[
-        str | None, Parameter(help="At most so much memory: 8GB; at least 2GB. What does not fit goes to --temp.")
+        str | None, Parameter(help="A ceiling for merging: 8GB; at least 2GB. What does not fit goes to --temp.")
     ] = None,
     temp: Annotated[Path | None, Parameter(help="A folder on a disk with room; else the archive's state/.")] = None,
     archive: Archive = HERE,

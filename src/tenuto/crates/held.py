@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from tenuto.archive import Layout, Settings
+from tenuto.catalogue.edition import sql_rows
 from tenuto.crates.holdings import survey
 from tenuto.crates.journal import read_journal
 from tenuto.crates.reader import CrateFile
@@ -75,7 +76,7 @@ def planned_for(layout: Layout, path: Path) -> list[tuple[str, str]]:
     failed = {outcome.key for outcome in read_journal(layout.journals / f"{path.stem}.jsonl") if outcome.code}
     with duckdb.connect() as con:
         found: list[tuple[str, str]] = con.execute(
-            """SELECT source, track_id FROM read_parquet(?) JOIN read_parquet(?) d USING (draft)
-               WHERE d.crate = ? ORDER BY track_row""",
-            [str(tracks), str(drafts), path.stem]).fetchall()  # fmt: skip
+            f"""SELECT source, track_id FROM {sql_rows(tracks)} JOIN {sql_rows(drafts)} d USING (draft)
+                WHERE d.crate = ? ORDER BY track_row""",
+            [path.stem]).fetchall()  # fmt: skip
     return [one for one in found if track_key(*one) not in failed]

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tenuto.archive import Layout, Settings
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, open_current
+from tenuto.catalogue.edition import sql_rows
 from tenuto.crates.held import planned_for
 from tenuto.crates.holdings import Survey, count_of, crate_files, survey
 from tenuto.crates.journal import UNAVAILABLE, read_journal
@@ -53,7 +54,7 @@ def track_statuses(
             tracks, drafts = (layout.plan(plan.plan) / f"{name}.parquet" for name in ("tracks", "drafts"))
             planned = f"""SELECT track_row, t.band, tier, status, reason,
                        crate IN (FROM sealed) AND track_row NOT IN (FROM pending) AS is_lost
-                FROM '{tracks}' t LEFT JOIN '{drafts}' d USING (draft) {asked}"""
+                FROM {sql_rows(tracks)} t LEFT JOIN {sql_rows(drafts)} d USING (draft) {asked}"""
         else:
             planned = "SELECT NULL::UINTEGER track_row, NULL band, NULL tier, NULL status, NULL reason, false is_lost WHERE false"
         return con.sql(f"""

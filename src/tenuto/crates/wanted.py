@@ -13,6 +13,7 @@ import pyarrow as pa
 from tenuto.archive import Layout
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import Edition, load_statements, open_edition
+from tenuto.catalogue.edition import sql_rows
 from tenuto.crates.seal import torrent_beside
 from tenuto.model.errors import UsageError
 from tenuto.model.ids import track_key
@@ -95,7 +96,7 @@ def load_drafts(layout: Layout, plan: Plan) -> list[Draft]:
     with duckdb.connect() as con:
         rows = con.execute(f"""
             SELECT crate, d.band, d.access, list(track_row ORDER BY track_row)
-            FROM {_quoted(folder / "drafts.parquet")} d JOIN {_quoted(folder / "tracks.parquet")} t USING (draft)
+            FROM {sql_rows(folder / "drafts.parquet")} d JOIN {sql_rows(folder / "tracks.parquet")} t USING (draft)
             GROUP BY draft, crate, d.band, d.access ORDER BY draft""").fetchall()
     return [
         Draft(crate=crate, band=band, access=access, track_rows=tuple(found)) for crate, band, access, found in rows
@@ -138,7 +139,7 @@ def load_log(layout: Layout) -> Log:
 
 def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log: Log) -> list[Wanted]:
     """The tracks of a draft in the order of the edition; withdrawals are among their statements."""
-    tracks = _quoted(layout.plan(plan.plan) / "tracks.parquet")
+    tracks = sql_rows(layout.plan(plan.plan) / "tracks.parquet")
     tables = {name: edition.rows(name) for name in ("credit", "artist", "track", "offer", "release")}
     statements = load_statements(edition)
     withdrawn = log.by_key()
@@ -166,11 +167,6 @@ def load_wanted(layout: Layout, plan: Plan, edition: Edition, draft: Draft, log:
             for rows in iter(lambda: found.fetchmany(_ROWS_AT_ONCE), [])
             for row in rows
         ]
-
-
-def _quoted(path: Path) -> str:
-    """A file's name in SQL."""
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _wanted(row: dict[str, Any], statements: list[Statement], withdrawn: Mapping[str, Any]) -> Wanted:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from tenuto.archive import Layout, Settings
+from tenuto.catalogue.edition import sql_rows
 from tenuto.doctor.result import Result
 from tenuto.model.errors import TenutoError
 from tenuto.model.statuses import PLANNED
@@ -60,20 +61,20 @@ def still_to_keep(layout: Layout, plan: Plan) -> Need:
     """What the plan asks for and no crate holds, by the crates that stand and the tables that are cached of them; at most."""
     folder = layout.plan(plan.plan)
     sealed = [file.stem for file in crate_files(layout)]
-    caches = [str(file) for crate in sealed if (file := layout.holdings / f"{crate}.parquet").is_file()]
+    caches = [file for crate in sealed if (file := layout.holdings / f"{crate}.parquet").is_file()]
     held = (
-        "SELECT source, track_id FROM read_parquet($caches)" if caches else "SELECT '' source, '' track_id WHERE false"
+        f"SELECT source, track_id FROM {sql_rows(*caches)}" if caches else "SELECT '' source, '' track_id WHERE false"
     )
     query = f"""
         WITH held AS ({held}),
         left_over AS (
             SELECT crate, sum(planned_bytes) AS bytes
-            FROM '{_quoted(folder / "tracks.parquet")}' t JOIN '{_quoted(folder / "drafts.parquet")}' d USING (draft)
+            FROM {sql_rows(folder / "tracks.parquet")} t JOIN {sql_rows(folder / "drafts.parquet")} d USING (draft)
             WHERE t.status = '{PLANNED}' AND NOT list_contains($sealed, crate)
                 AND NOT EXISTS (FROM held h WHERE h.source = t.source AND h.track_id = t.track_id)
             GROUP BY crate)
         SELECT crate, bytes::BIGINT FROM left_over"""
-    values = {"sealed": sealed, **({"caches": caches} if caches else {})}
+    values = {"sealed": sealed}
     with duckdb.connect(config={"threads": 2}) as con:
         rows = con.execute(query, values).fetchall()
     fetched = sum(size_of(layout.drafts / crate) for crate, _ in rows)
@@ -159,7 +160,3 @@ def _on_disk(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_blocks * 512
     return 0
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -63,4 +63,4 @@ TABLES = {
     "artist": ARTIST, "release": RELEASE, "track": TRACK, "link": LINK, "credit": CREDIT, "offer": OFFER, "statement": STATEMENT,
     "history": HISTORY, "tombstone": TOMBSTONE, "correction": CORRECTION, "finding": FINDING,
 }  # fmt: skip
-"""Every table of an edition, one Parquet file each."""
+"""Every table of an edition."""
