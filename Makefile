@@ -21,10 +21,10 @@ demo: setup ## build, check and open a small archive; MUSIC=folder takes your ow
 	"$(bin)/python" tools/demo/run.py
 
 test: setup ## the quick tests
-	"$(bin)/python" -m pytest -m "not long" -n auto --dist loadfile
+	"$(bin)/python" -m pytest -m "not long" -n auto --dist loadfile --durations 5
 
 test-long: setup ## the long tests: kills, other people's programs, chaos
-	"$(bin)/python" -m pytest -m long -n 2 --dist loadfile
+	"$(bin)/python" -m pytest -m long -n 2 --dist loadfile --durations 15
 
 check: setup ## style, types, layers, and that the documents are true
 	"$(bin)/ruff" check

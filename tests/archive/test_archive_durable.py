@@ -10,7 +10,7 @@ import pytest
 
 from support import need_program
 from tenuto.archive import durable, remove_leftovers, write_durably
-from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably
+from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, may_be_named, move_durably, name_again
 
 # Ends itself before the n-th line that durable.py runs, as kill -9 would: nothing is cleaned up.
 KILLED_AT_EVERY_LINE = """
@@ -246,3 +246,84 @@ def test_every_folder_that_is_made_is_made_durable_in_the_one_above(
     assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     durable.make_folder(tmp_path / "a" / "b" / "c")
     assert len(synced) == 3
+
+
+# -- another place, another name
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int, *names: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    for name in names:
+        monkeypatch.setattr(os, name, fail)
+
+
+@pytest.fixture
+def crate(tmp_path: Path) -> Path:
+    path = tmp_path / "crates/a.zip"
+    write_durably(path, b"crate")
+    return path
+
+
+def test_what_is_moved_to_another_disk_is_durable_there_before_it_goes_here(
+    tmp_path: Path, crate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, replace, unlink = os.fsync, os.replace, Path.unlink
+
+    def tell_fsync(handle: int) -> None:
+        steps.append(f"fsync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        fsync(handle)
+
+    def tell_replace(self: Path, target: Path) -> None:
+        if self == crate:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        steps.append(f"{self.name} -> {target.name}")
+        replace(self, target)
+
+    def tell_unlink(self: Path, *, missing_ok: bool = False) -> None:
+        steps.append(f"unlink {self.name}")
+        unlink(self, missing_ok=missing_ok)
+
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(os, "fsync", tell_fsync)
+    monkeypatch.setattr(Path, "replace", tell_replace)
+    monkeypatch.setattr(Path, "unlink", tell_unlink)
+    move_durably(crate, tmp_path / "disk/b.zip")
+    beside = ".making-b.zip"
+    assert steps == [f"fsync {beside}", f"{beside} -> b.zip", "fsync disk", "unlink a.zip", "fsync crates"]
+    assert (tmp_path / "disk/b.zip").read_bytes() == b"crate"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK])
+def test_a_symbolic_link_stands_in_where_there_can_be_no_hard_one(
+    tmp_path: Path, crate: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse(monkeypatch, number, "link")
+    assert name_again(crate, tmp_path / "public/a.zip")
+    assert (tmp_path / "public/a.zip").readlink() == Path("../crates/a.zip")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_fault_of_the_disk_is_no_reason_for_a_symbolic_link(
+    tmp_path: Path, crate: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse(monkeypatch, number, "link")
+    with pytest.raises(OSError, match=os.strerror(number)):
+        name_again(crate, tmp_path / "public/a.zip")
+    assert names(tmp_path / "public") == []
+
+
+def test_a_second_name_is_tried_also_in_a_folder_that_is_missing_and_nothing_stays(tmp_path: Path, crate: Path) -> None:
+    assert may_be_named(crate, tmp_path / "public/crates")
+    assert names(tmp_path) == names(crate.parent.parent) == ["crates"]
+    assert names(crate.parent) == ["a.zip"]
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_second_name_that_cannot_be_tried_is_none_that_there_may_be(
+    tmp_path: Path, crate: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse(monkeypatch, number, "link", "symlink")
+    assert not may_be_named(crate, tmp_path)

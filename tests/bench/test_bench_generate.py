@@ -27,6 +27,8 @@ from tenuto.cli import _run
 from tenuto.evidence import finished_harvests, read_records
 from tenuto.model.progress import Silent
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 TRACKS, SEED = 2_000, 7
 Ask = Callable[..., Any]
 

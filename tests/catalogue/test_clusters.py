@@ -18,6 +18,8 @@ from tenuto.catalogue.clusters.score import SPAN_MAX_MS
 from tenuto.catalogue.clusters.union import components
 from tenuto.model.names import artist_keys, parse_title
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 CODE, OTHER_CODE = "DEAB12345678", "DEAB12399999"
 
 

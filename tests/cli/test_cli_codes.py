@@ -441,6 +441,30 @@ def test_a_reader_that_goes_away_is_no_fault(layout: Layout, words: Sequence[str
     assert writer.returncode == 0
 
 
+@pytest.mark.parametrize(("place", "code"), [(None, 130), ("/archive/crates/a.zip", 1)])
+def test_a_disk_that_cannot_be_read_is_no_closed_terminal(place: str | None, code: int) -> None:
+    script = f"""
+import errno, sys
+import tenuto.cli
+def fail(*_, **__):
+    sys.stdin.read()
+    raise OSError(errno.EIO, "Input/output error", {place!r})
+tenuto.cli.app = fail
+tenuto.cli.main(["check"])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.close()
+        writer.stdin.close()
+        said = writer.stderr.read().decode()
+    assert writer.returncode == code, said
+    assert ("the system says /archive/crates/a.zip: Input/output error" in said) == (code == 1)
+
+
 def test_a_bug_ends_with_1_and_says_how_to_see_it(run: Run, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("at noon")

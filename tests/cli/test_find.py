@@ -5,6 +5,8 @@ import pytest
 import evidence_maker as made
 from support import make_archive, tenuto, tenuto_json
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 MBID = "0a1b2c3d-0000-4000-8000-000000000001"
 
 

@@ -1,6 +1,8 @@
 """`tenuto check`: what is wrong between the parts of an archive, each by its code, all of it at once."""
 
+import errno
 import json
+import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from harvesting import verb
 from keep_maker import GRANT, NAME, contents, keep, rows, shelf
+from mirror_maker import CRATES, Holder, a_world
 from tenuto.archive import Layout, load_settings
 from tenuto.crates.holdings import all_holdings
 from tenuto.model.ids import track_key
@@ -256,3 +259,33 @@ def test_all_findings_come_at_once(layout, capsys):
     flip(layout.publication / "feed.atom", 10)
     (layout.crates / "stray").write_text("x")
     assert {"block-damaged", "publication-differs", "file-orphaned"} <= set(found(layout, capsys, "--all"))
+
+
+# -- what need not be there
+
+
+def test_name_that_is_missing_is_no_finding_where_the_disk_cannot_be_asked(layout, capsys, monkeypatch):
+    for path in (layout.publication / "crates").iterdir():
+        path.unlink()
+    assert set(found(layout, capsys)) == {"publication-differs"}
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "symlink", refuse)
+    assert found(layout, capsys, code=0) == {}
+
+
+def test_mirror_need_not_hold_everything_but_what_it_names(tmp_path, capsys):
+    world = a_world(tmp_path)
+    holder = Holder(tmp_path / "mirror", str(world.folder))
+    holder(bands=["heard"])
+    assert 0 < len(holder.crates()) < len(CRATES)
+    assert found(holder.layout, capsys, code=0) == {}
+    name = holder.layout.publication / "crates/rare-c.zip"
+    name.write_bytes(world.whole("rare-c"))
+    assert "rare-c.zip" in found(holder.layout, capsys)["publication-differs"]
+    name.unlink()
+    name.symlink_to("../../crates/rare-c.zip")
+    assert "rare-c.zip" in found(holder.layout, capsys)["publication-differs"]

@@ -16,6 +16,8 @@ from mirror_maker import Holder, a_world
 from published_maker import ALONE, OPEN, SOURCE, Shelf, a_shelf
 from support import tenuto, tenuto_json
 from tenuto.archive import ArchiveLock, Layout, Settings, load_settings
+from tenuto.archive import lock as lock_module
+from tenuto.cli import run as run_module
 from tenuto.crates import holdings
 from tenuto.crates.holdings import crate_files, holdings_of, read_holdings
 from tenuto.crates.reader import CrateFile
@@ -26,6 +28,8 @@ from tenuto.model.progress import Silent
 from tenuto.publication import check as module
 from tenuto.publication import check_bytes
 from tenuto.publication.check import Checked, check
+
+pytestmark = pytest.mark.long  # processes, and waiting for them
 
 
 @pytest.fixture
@@ -299,6 +303,29 @@ def test_check_is_refused_where_another_works_as_it_begins_and_where_no_archive_
     before = list((tmp_path / "nothing").iterdir())
     tenuto("check", "--archive", tmp_path / "nothing", code=2)
     assert list((tmp_path / "nothing").iterdir()) == before
+
+
+def test_check_of_a_run_waits_for_who_works_as_it_begins(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf("run")
+    held: list[ArchiveLock] = []
+    real, nap = run_module.say, lock_module.sleep
+
+    def say(text: str) -> None:
+        real(text)
+        if text.startswith("publish took"):
+            held.append(ArchiveLock(shelf.layout.lock, "withdraw").__enter__())
+
+    def finish(seconds: float) -> None:
+        if held:
+            held.pop().__exit__(None, None, None)
+        nap(seconds)
+
+    monkeypatch.setattr(run_module, "say", say)
+    monkeypatch.setattr(lock_module, "sleep", finish)
+    shown, said = shelf("run")
+    assert "tenuto withdraw (process " in said
+    assert "everything is as it was sealed" in shown
+    assert held == []
 
 
 def test_check_needs_to_write_nothing_into_the_archive(shelf: Shelf) -> None:

@@ -1,8 +1,10 @@
 """`tenuto publish`: a whole, signed web root of what may be given out, in which nothing changes that is published."""
 
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
@@ -23,7 +25,7 @@ from published_maker import (
     sound,
 )
 from support import need_program
-from tenuto.crates.holdings import crate_files
+from tenuto.crates.holdings import crate_files, holdings_of, note_holdings
 from tenuto.crates.reader import CrateFile
 from tenuto.crates.seal import torrent_beside
 from tenuto.model.ids import track_key
@@ -159,6 +161,17 @@ def test_stale_and_foreign_files_leave_the_folders_that_the_index_rules(publishe
     assert snapshot(root) == before
 
 
+def test_link_that_a_check_tried_may_go_while_publish_tidies_up(published, monkeypatch):
+    trial, glob = published.publication / "crates/.making-x.zip.tried", Path.glob
+
+    def overtaken(self, pattern):
+        found = [*glob(self, pattern)]
+        return [*found, trial] if self == trial.parent else found
+
+    monkeypatch.setattr(Path, "glob", overtaken)
+    published.withdraw(OPEN[0])
+
+
 def test_file_of_the_publication_that_was_changed_is_made_again(published):
     root, index = published.publication, published.index()
     before = {path: digest for path, (digest, _, _) in snapshot(root).items()}
@@ -236,7 +249,7 @@ def test_metadata_crate_opens_in_duckdb_and_names_no_path_of_a_source(published,
     (meta,) = [crate for crate in index.crates if crate.kind == "metadata"]
     crate = CrateFile(published.publication / meta.addresses[0])
     tables = [path for path in crate.entries if path.endswith(".parquet")]
-    assert len(tables) == 9
+    assert len(tables) == 10
     for path in tables:
         (tmp_path / path.rpartition("/")[2]).write_bytes(crate.read(path))
         text = pq.read_table(tmp_path / path.rpartition("/")[2]).to_pydict()
@@ -384,6 +397,27 @@ def test_track_that_the_source_dropped_is_given_out_by_what_its_crate_states(pub
 
 
 # Without the identity, without state/.
+
+
+def test_what_a_crate_holds_is_noted_durably_since_its_identity_may_be_away(published, monkeypatch):
+    crate, steps, fsync, replace = crate_files(published.layout)[0], [], os.fsync, Path.replace
+
+    def tell_fsync(handle: int) -> None:
+        steps.append(f"fsync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        fsync(handle)
+
+    def tell_replace(self: Path, target: Path) -> Path:
+        assert self.stat().st_size
+        steps.append(f"{self.name} -> {target.name}")
+        return replace(self, target)
+
+    held = holdings_of(published.layout, published.settings, crate)
+    monkeypatch.setattr(os, "fsync", tell_fsync)
+    monkeypatch.setattr(Path, "replace", tell_replace)
+    note_holdings(published.layout, crate, held)
+    beside = steps[0].removeprefix("fsync ")
+    assert beside.startswith(".making-")
+    assert steps == [f"fsync {beside}", f"{beside} -> {crate.stem}.parquet", "fsync holdings"]
 
 
 def test_publishing_needs_no_identity_and_says_the_same(published):

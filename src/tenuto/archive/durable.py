@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ LEFTOVER_PREFIX = ".making-"
 
 _UNSUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that knows no links: FAT and exFAT, network disks, what is mounted by FUSE."""
+
+_NO_HARD_LINK = _UNSUPPORTED | {errno.EXDEV, errno.EMLINK}
+"""Where a symbolic link may do in place of a hard one: another disk, too many names, or a system that knows none."""
 
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What some network disks say where a folder is to be synced; names there are as durable as their server makes them."""
@@ -82,7 +86,8 @@ def move_durably(path: Path, target: Path) -> None:
             raise
         _copy_durably(path, target)
         path.unlink()
-    sync_folder(target.parent)
+    else:
+        sync_folder(target.parent)
     sync_folder(path.parent)
 
 
@@ -106,14 +111,17 @@ def name_again(file: Path, name: Path) -> bool:
 
 
 def may_be_named(file: Path, folder: Path) -> bool:
-    """Whether a file can have a second name in a folder, as far as can be told; it is tried, and leaves nothing."""
-    beside = folder / f"{LEFTOVER_PREFIX}{file.name}.tried"
+    """Whether a file can have a second name in a folder, which may be missing; it is tried, and leaves nothing.
+
+    False also where it cannot be told: on a disk that is read-only, or full, or another's.
+    """
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    beside = there / f"{LEFTOVER_PREFIX}{file.name}.{secrets.token_hex(8)}"  # others may try at the same time
     try:
-        beside.unlink(missing_ok=True)
         is_named = _linked(file, beside)
         beside.unlink(missing_ok=True)
     except OSError:
-        return True
+        return False
     return is_named
 
 
@@ -132,8 +140,8 @@ def _linked(file: Path, beside: Path) -> bool:
     """Whether a link could be made. Raises OSError where it is not the file system's kind that hinders it."""
     try:
         os.link(file, beside)
-    except OSError:
-        if not file.exists():
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINK or not file.exists():
             raise
     else:
         return True
@@ -159,6 +167,7 @@ def _copy_durably(path: Path, target: Path) -> None:
     except BaseException:  # a full disk stays no fuller
         beside.unlink(missing_ok=True)
         raise
+    sync_folder(target.parent)
 
 
 def _pour(source: BinaryIO, file: BinaryIO) -> None:

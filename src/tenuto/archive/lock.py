@@ -92,7 +92,7 @@ def wait_for_rest(path: Path, say: Callable[[str], None]) -> None:
     said = None
     while (holder := _holder_of(path)) is not None:
         if holder != said:
-            say(f"{holder} works in the archive; waiting until it has ended, to look again")
+            say(f"{holder} works in the archive; waiting until it has ended")
             said = holder
         sleep(_POLL_S)
 

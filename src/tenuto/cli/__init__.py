@@ -84,7 +84,7 @@ def _run(words: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EIO and _is_hung_up():
+        if _may_be_a_hang_up(error) and _is_hung_up():
             return _stopped()
         fault, said = fault_said(error)
         print(f"tenuto: {said}", file=sys.stderr)
@@ -102,6 +102,11 @@ def _stopped() -> int:
     with suppress(OSError):  # nobody may be there to read it
         print("tenuto: stopped; what was finished is kept, run the same again to go on", file=sys.stderr)
     return 130
+
+
+def _may_be_a_hang_up(error: Exception) -> bool:
+    """Whether a write failed as one to a closed terminal does; a fault that names a file is a disk's."""
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _is_hung_up() -> bool:

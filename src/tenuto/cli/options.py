@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.archive import ArchiveLock, Layout, Settings, load_settings
-from tenuto.archive.lock import refuse_while_held
+from tenuto.archive.lock import refuse_while_held, wait_for_rest
 from tenuto.model.errors import UsageError
 
 Archive = Annotated[Path, Parameter(name="--archive", env_var="TENUTO_ARCHIVE", help="The archive's folder.")]
@@ -33,18 +33,27 @@ def working(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
     """The archive, held so that no other process works in it meanwhile."""
     layout = Layout.find(folder)
     with ArchiveLock(layout.lock, verb):
-        opened = open_archive(folder)
-        refuse_mirror(opened[1], verb)
-        yield opened
+        yield _opened(folder, verb)
 
 
 @contextmanager
 def reading(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
     """The archive, for a verb that changes nothing and holds up nobody; refused where another process works in it already."""
     refuse_while_held(Layout.find(folder).lock)
+    yield _opened(folder, verb)
+
+
+@contextmanager
+def resting(folder: Path, verb: str) -> Iterator[tuple[Layout, Settings]]:
+    """As `reading`, but another process that works in it is waited for."""
+    wait_for_rest(Layout.find(folder).lock, lambda said: print(said, file=sys.stderr, flush=True))
+    yield _opened(folder, verb)
+
+
+def _opened(folder: Path, verb: str) -> tuple[Layout, Settings]:
     opened = open_archive(folder)
     refuse_mirror(opened[1], verb)
-    yield opened
+    return opened
 
 
 def refuse_mirror(settings: Settings, verb: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenuto.archive import Layout, Settings
-from tenuto.cli.options import reading, working
+from tenuto.cli.options import resting, working
 from tenuto.model.progress import Progress
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -202,5 +202,5 @@ STAGES: tuple[tuple[str, Work, Opening], ...] = (
     ("plan", _plan, working),
     ("keep", _keep, working),
     ("publish", _publish, working),
-    ("check", _check, reading),
+    ("check", _check, resting),
 )

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, Settings
-from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder
+from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.crates import dark
 from tenuto.crates.reader import SEALED_CATALOGUE_NAME, SEALED_RECORDINGS_NAME, CrateFile, read_table
 from tenuto.crates.tables import RECORDINGS
@@ -123,7 +123,8 @@ def note_holdings(layout: Layout, crate_file: Path, table: pa.Table) -> None:
 def _note(layout: Layout, crate_file: Path, table: pa.Table, stamp: bytes) -> None:
     """`stamp` is of the file before it was read: where it was written anew meanwhile, nobody takes this for the new one's.
 
-    Two processes may note the same crate at once, since reading needs no lock: each writes a file of its own.
+    Two processes may note the same crate at once, since reading needs no lock: each writes a file of its own. It is as durable
+    as the crate: where the identity is away, nothing else here knows what a dark crate holds.
     """
     make_folder(layout.holdings)
     layout.holdings.chmod(0o700)
@@ -134,10 +135,13 @@ def _note(layout: Layout, crate_file: Path, table: pa.Table, stamp: bytes) -> No
             pq.write_table(
                 table.replace_schema_metadata({_STAMP: stamp}), file, compression="zstd", write_page_checksum=True
             )
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(layout.holdings / f"{crate_file.stem}.parquet")
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    sync_folder(layout.holdings)
 
 
 def stamp_of(crate_file: Path) -> bytes:

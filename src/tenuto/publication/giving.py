@@ -132,6 +132,6 @@ def remove_stale(root: Path, index: Index, progress: Progress) -> None:
             if path.is_dir() and not path.is_symlink():
                 progress.say(f"{path} is a folder and none of ours; it is served with the rest: move it away")
             elif f"{folder}/{path.name}" not in kept:
-                path.unlink()
+                path.unlink(missing_ok=True)  # a check, which holds no lock, takes away the link that it tried
         make_folder(root / folder)
         sync_folder(root / folder)
