@@ -21,6 +21,7 @@ from tenuto.model.progress import Silent
 from tenuto.model.units import format_bytes
 from tenuto.publication.check import check
 from tenuto.publication.places import FolderPlace
+from tenuto.swarm.own_index import shown
 from tenuto.swarm.seeding import Seeder
 from tenuto.swarm.session import Session
 from tenuto.swarm.status import mirror_status
@@ -176,6 +177,46 @@ def test_crates_on_another_disk_are_moved_there_whole_and_back(world: World, hol
     assert (done.left, done.moved) == ({}, ["heard-a"])
     holder.assert_holds(world, *(set(ALL) - {"heard-b"}))
     assert [path.name for path in holder.layout.incoming.iterdir()] == ["heard-b.zip"]
+
+
+@pytest.mark.usefixtures("two_disks")
+def test_where_there_is_no_room_to_set_crates_aside_withdrawals_are_followed_and_nothing_else_stops(
+    world: World, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder()
+    songs = [world.song("heard-a", 2), world.song("heard-b", 0)]
+    world.withdraw("heard-a", 2)
+    world.withdraw("heard-b", 0)
+    world.take_out("rare-c")
+    real = tenuto.archive.durable._pour
+
+    def full(source: Any, file: Any) -> None:
+        if "incoming" in file.name and "heard-b" not in file.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(source, file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tenuto.archive.durable, "_pour", full)
+        done = holder()
+    assert set(done.left) == {"heard-a", "rare-c"}
+    assert all("could not be moved" in why and "No space left" in why for why in done.left.values())
+    assert done.moved == ["heard-b"], "one stops no other"
+    assert shown(holder.layout, load_settings(holder.layout.settings)) == world.index
+    assert {path.stem for path in public(holder)} == {"meta-0001", "heard-b", "rare-d"}
+    assert [holder.files_with(song) for song in songs] == [[], []]
+    done = holder()
+    assert (done.left, done.moved) == ({}, ["heard-a"])
+    holder.assert_holds(world, *(set(ALL) - {"rare-c"}))
+
+
+def test_a_folder_whose_crates_lead_to_another_disk_is_named_as_the_reason(
+    world: World, holder: Holder, tmp_path: Path
+) -> None:
+    crate = world.folder / "crates/heard-a.zip"
+    crate.symlink_to(crate.rename(tmp_path / "away.zip"))
+    done = holder(patience_s=1.0)
+    assert set(done.left) == {"heard-a"}
+    assert "leads out of the publication" in done.left["heard-a"].partition(";")[0]
 
 
 def test_a_crates_folder_that_is_a_link_works(world: World, holder: Holder, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""A mirror that looks again asks a web server only whether its index is another one; a server that lies about that does no harm."""
+"""A mirror that looks again asks for the signature, and for the index where that has changed; what a look has seen binds."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,20 +8,19 @@ from typing import Any
 
 import pytest
 
-import tenuto.publication.rereading
-from mirror_maker import CRATES, Holder, World
-from publication_maker import Asked, Handler, Site, serving, serving_plainly
+from mirror_maker import CRATES, Holder, World, without_crates
+from publication_maker import Asked, Handler, Site, answer, serving, serving_plainly
 from tenuto.model.errors import IntegrityError, SkipRecordError
-from tenuto.publication.places import WebPlace
-from tenuto.publication.places.validators import Validators, validators_of
+from tenuto.publication.known import KnownPlaces
+from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.publication.rereading import IndexReader
+from tenuto.swarm import fetching
 from tenuto.swarm.work import Mirror
 
 pytestmark = pytest.mark.usefixtures("alone")
 ReaderOf = Callable[[str], IndexReader]
-DATE = ("Date", "Sat, 21 Nov 2026 12:00:10 GMT")
-OLD = ("Last-Modified", "Sat, 21 Nov 2026 12:00:00 GMT")
 NAMES = ["index.json", "index.json.sig"]
+INDEX, SIGNATURE = NAMES
 
 
 @pytest.fixture
@@ -38,33 +36,9 @@ def reader_of() -> Iterator[ReaderOf]:
         yield made
 
 
-def said(site: Site) -> list[tuple[str, bool]]:
-    """What was asked for, and whether with a condition."""
-    return [(one.path, any(name.startswith("If-") for name in one.headers)) for one in site.log]
-
-
-def tagging(handler: Handler, asked: Asked, content: bytes) -> None:
-    """A server that names versions by an ETag, and answers by it."""
-    etag = f'"{hash(content):x}"'
-    if asked.headers.get("If-None-Match") == etag:
-        handler.reply(304, b"")
-    else:
-        handler.reply(200, content, ETag=etag)
-
-
-def never_newer(handler: Handler, asked: Asked, content: bytes) -> None:
-    """A server whose index never changes, whoever asks with a condition."""
-    if any(name.startswith("If-") for name in asked.headers):
-        handler.reply(304, b"")
-    else:
-        handler.reply(200, content, ETag='"always"')
-
-
-def settle(world: World, seconds: float = 100.0) -> None:
-    """As if the index had been there for a while."""
-    for name in NAMES:
-        at = time.time() - seconds
-        os.utime(world.folder / name, (at, at))
+def asked_of(site: Site) -> list[str]:
+    """Index and signature, as they were asked for."""
+    return [one.path for one in site.log if one.path in NAMES]
 
 
 # -- what is asked
@@ -72,48 +46,40 @@ def settle(world: World, seconds: float = 100.0) -> None:
 
 def test_an_index_that_is_the_same_is_received_once(world: World, reader_of: ReaderOf) -> None:
     with serving(world.folder) as site:
-        site.lie("index.json", tagging)
         reader = reader_of(site.url)
         found = [reader.read(world.public, 7) for _ in range(3)]
         assert found[0] == found[1] == found[2]
-        assert said(site) == [
-            ("index.json", False),
-            ("index.json.sig", False),
-            ("index.json", True),
-            ("index.json", True),
-        ]
+        assert asked_of(site) == [INDEX, SIGNATURE, SIGNATURE, SIGNATURE]
         world.sign()
         assert reader.read(world.public, 7).index.sequence == 8
-        assert said(site)[4:] == [("index.json", True), ("index.json.sig", False)]
+        assert asked_of(site)[4:] == [SIGNATURE, INDEX, SIGNATURE]
         assert reader.read(world.public, 8).index == world.index
 
 
-def test_the_server_of_python_is_asked_by_the_files_time(world: World, reader_of: ReaderOf) -> None:
-    settle(world)
+def test_caches_are_told_to_ask_for_index_and_signature_and_for_nothing_else(world: World, holder: Holder) -> None:
+    with serving(world.folder) as site:
+        holder(of=site.url)
+        holder(of=site.url)
+    told = {one.path for one in site.log if one.headers.get("Cache-Control") == "no-cache"}
+    assert told == set(NAMES)
+    assert {one.path for one in site.log if "Cache-Control" not in one.headers}.isdisjoint(NAMES)
+
+
+@pytest.mark.parametrize("changed_s", [0, -60])
+def test_a_newer_index_is_seen_whatever_the_times_of_its_files(
+    world: World, reader_of: ReaderOf, changed_s: int
+) -> None:
+    def at(seconds: int) -> None:
+        for name in NAMES:
+            os.utime(world.folder / name, (seconds, seconds))
+
+    at(1_000_000_000)
     with serving_plainly(world.folder) as url:
         reader = reader_of(url)
-        place = reader._place
-        assert isinstance(place, WebPlace)
         reader.read(world.public, 7)
-        received = place.received_bytes
-        assert received > len((world.folder / "index.json").read_bytes())
-        reader.read(world.public, 7)
-        assert place.received_bytes == received
         world.sign()
+        at(1_000_000_000 + changed_s)
         assert reader.read(world.public, 7).index.sequence == 8
-        world.sign()  # in the same second, with nothing to tell it by
-        assert reader.read(world.public, 8).index.sequence == 9
-
-
-def test_a_server_that_names_no_versions_is_asked_as_ever_and_its_signature_once(
-    world: World, reader_of: ReaderOf
-) -> None:
-    with serving(world.folder) as site:
-        reader = reader_of(site.url)
-        for _ in range(3):
-            reader.read(world.public, 7)
-        assert [path for path, _ in said(site)] == ["index.json", "index.json.sig", "index.json", "index.json"]
-        assert not any(is_conditional for _, is_conditional in said(site))
 
 
 def test_a_mirror_that_follows_for_ever_receives_only_what_is_new(
@@ -125,7 +91,6 @@ def test_a_mirror_that_follows_for_ever_receives_only_what_is_new(
 
     rounds: list[Any] = []
     with serving(world.folder) as site:
-        site.lie("index.json", tagging)
         job = module.Job(holder.root, Wish(site.url, 10**9), swarm={"listen": "127.0.0.1:0", "reach": "peers"},
                          is_seeding=True, every_s=600.0, patience_s=3.0)  # fmt: skip
 
@@ -139,43 +104,43 @@ def test_a_mirror_that_follows_for_ever_receives_only_what_is_new(
         monkeypatch.setattr(module, "watch", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             module.mirror(job, holder.said, on_round)
-        asked = [one for one in said(site) if one[0] in NAMES]
+        asked = asked_of(site)
     assert [(is_new, held) for is_new, held, _ in rounds] == [(True, 5), (False, 5), (True, 5), (False, 5)]
-    assert rounds[1][2] == rounds[3][2] == 0, "nothing came"
-    again = ("index.json", True)
-    assert asked == [("index.json", False), ("index.json.sig", False), again, again, ("index.json.sig", False), again]
+    assert rounds[1][2] == rounds[3][2] == 64, "a signature came"
+    assert asked == [INDEX, SIGNATURE, SIGNATURE, SIGNATURE, INDEX, SIGNATURE, SIGNATURE]
     holder.assert_holds(world, *CRATES)
 
 
 # -- what may not be believed
 
 
-def test_a_server_that_says_unchanged_for_ever_is_asked_for_all_of_it_now_and_then(
-    world: World, reader_of: ReaderOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_signature_is_not_believed_where_a_newer_index_was_seen(world: World, reader_of: ReaderOf) -> None:
+    old = (world.folder / SIGNATURE).read_bytes()
     with serving(world.folder) as site:
-        site.lie("index.json", never_newer)
         reader = reader_of(site.url)
         reader.read(world.public, 7)
         world.sign()
+        site.lie(SIGNATURE, lambda handler, _, __: handler.reply(200, old), times=1)
         assert reader.read(world.public, 7).index.sequence == 7, "as from a server that shows an old index"
-        monkeypatch.setattr(tenuto.publication.rereading, "ANEW_EVERY_S", 0.0)
-        assert reader.read(world.public, 7).index.sequence == 8
-
-
-def test_a_server_that_says_unchanged_is_not_believed_where_a_newer_one_was_seen_or_is_asked_for(
-    world: World, reader_of: ReaderOf
-) -> None:
-    with serving(world.folder) as site:
-        site.lie("index.json", never_newer)
-        reader = reader_of(site.url)
-        reader.read(world.public, 7)
-        world.sign()
         assert reader.read(world.public, 8).index.sequence == 8
-        world.sign()
-        assert reader.read(world.public, 8, is_anew=True).index.sequence == 9
         with pytest.raises(IntegrityError, match="older index"):
             reader.read(world.public, 10)
+
+
+def test_a_signature_that_is_missing_too_long_or_another_is_named(world: World, reader_of: ReaderOf) -> None:
+    with serving(world.folder) as site:
+        reader = reader_of(site.url)
+        before = reader.read(world.public, 7)
+        for trick, said in (
+            (answer(404), "holds no"),
+            (answer(200, bytes(65)), "more than"),
+            (answer(200, bytes(64)), "signature"),
+        ):
+            site.lie(SIGNATURE, trick)
+            with pytest.raises((IntegrityError, SkipRecordError), match=said):
+                reader.read(world.public, 7)
+            site.lies.clear()
+        assert reader.read(world.public, 7) == before
 
 
 def test_unchanged_is_no_answer_where_nobody_asked_that(world: World, holder: Holder) -> None:
@@ -194,56 +159,51 @@ def test_unchanged_is_no_answer_where_nobody_asked_that(world: World, holder: Ho
 
 
 def test_what_did_not_verify_is_not_remembered(world: World, reader_of: ReaderOf) -> None:
-    good = (world.folder / "index.json.sig").read_bytes()
+    good = (world.folder / SIGNATURE).read_bytes()
     with serving(world.folder) as site:
-        site.lie("index.json", tagging)
         reader = reader_of(site.url)
-        (world.folder / "index.json.sig").write_bytes(bytes(64))
+        (world.folder / SIGNATURE).write_bytes(bytes(64))
         for _ in range(2):
             with pytest.raises(IntegrityError):
                 reader.read(world.public, 7)
-        assert not any(is_conditional for _, is_conditional in said(site))
-        (world.folder / "index.json.sig").write_bytes(good)
+        (world.folder / SIGNATURE).write_bytes(good)
         assert reader.read(world.public, 7).index == world.index
 
 
-def test_another_key_is_refused_though_the_server_says_unchanged(world: World, reader_of: ReaderOf) -> None:
+def test_another_key_is_refused_though_the_signature_is_the_same(world: World, reader_of: ReaderOf) -> None:
     with serving(world.folder) as site:
-        site.lie("index.json", never_newer)
         reader = reader_of(site.url)
         reader.read(None, 0)
         with pytest.raises(IntegrityError, match="is pinned"):
             reader.read("0" * 64, 0)
 
 
-# -- by what a version is known again
+# -- looks while crates are fetched
 
 
-@pytest.mark.parametrize(
-    ("headers", "found"),
-    [
-        ([], Validators()),
-        ([("ETag", '"a-1"')], Validators('"a-1"')),
-        ([("etag", ' W/"a-1" ')], Validators('W/"a-1"')),
-        ([DATE, OLD], Validators("", OLD[1])),
-        ([DATE, OLD, ("ETag", '"a"')], Validators('"a"', OLD[1])),
-        ([OLD], Validators()),
-        ([DATE, ("Last-Modified", DATE[1])], Validators()),
-        ([DATE, ("Last-Modified", "Sat, 21 Nov 2026 12:00:09 GMT"), ("ETag", '"of the time"')], Validators()),
-        ([DATE, ("Last-Modified", "Sat, 21 Nov 2027 12:00:00 GMT")], Validators()),
-        ([DATE, ("Last-Modified", "yesterday")], Validators()),
-        ([DATE, ("Last-Modified", "Sat, 21 Nov 2026 12:00:00")], Validators()),
-        ([DATE, ("Last-Modified", OLD[1] + "\r\nX: y")], Validators()),
-        ([("ETag", "a")], Validators()),
-        ([("ETag", '"a"b"')], Validators()),
-        ([("ETag", '"ä"')], Validators()),
-        ([("ETag", f'"{"a" * 1000}"')], Validators()),
-    ],
-)
-def test_a_version_is_known_again_only_by_what_can_be_relied_on(
-    headers: list[tuple[str, str]], found: Validators
+def test_a_newer_index_that_a_look_saw_binds_though_its_place_is_then_away(
+    world: World, holder: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert validators_of(headers) == found
+    without_crates(world)
+    with serving(world.folder) as site:
+        real = fetching._has_newer
+
+        def look(mirror: Mirror, index: Any) -> bool:
+            world.sign()
+            is_newer = real(mirror, index)
+            for name in NAMES:
+                site.lie(name, answer(503))
+            return is_newer
+
+        monkeypatch.setattr(fetching, "_has_newer", look)
+        done = holder(of=site.url, every_s=0.3, patience_s=6.0)
+    assert [one.is_overtaken for one in holder.rounds] == [True, False]
+    assert (done.index.sequence, KnownPlaces(holder.layout.known).highest(world.public)) == (7, 8)
+    assert set(done.left) == set(CRATES)
+    assert all("a newer index was seen" in why for why in done.left.values())
+
+
+# -- when, and where else
 
 
 def test_mirrors_do_not_come_together_for_ever() -> None:
@@ -255,8 +215,6 @@ def test_mirrors_do_not_come_together_for_ever() -> None:
 
 
 def test_a_folder_is_read_as_it_is(world: World) -> None:
-    from tenuto.publication.places import FolderPlace  # noqa: PLC0415
-
     reader = IndexReader(FolderPlace(Path(world.folder)))
     reader.read(world.public, 7)
     world.sign()

@@ -108,8 +108,10 @@ def test_what_changed_and_may_not_be_given_out_is_not_asked_for_each_time(
     torrent = torrent_beside(giving.place.file())
     away = torrent.rename(tmp_path / "away")
     giving.place.file().touch()
-    looks = [giving.seeder.refresh() for _ in range(40) if time.sleep(0.05) is None]  # type: ignore[func-returns-value]
-    assert 1 <= sum(looks) <= 2
+    wait_until(
+        lambda: (giving.seeder.refresh(), "crate-a" not in giving.seeder._lost)[1], "that its file was looked at"
+    )
+    assert not any(giving.seeder.refresh() for _ in range(40))
     away.rename(torrent)
     wait_until(lambda: giving.given_out == {"crate-a", *OTHERS}, "that it is given out once it may be")
 

@@ -1,14 +1,16 @@
 """The session by itself: what it says, whom it calls, and that it gives out no crate that has rotted."""
 
+import contextlib
 import shutil
 import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from crate_maker import Made, make_crate, withdraw_by_hand
-from mirror_maker import Said, World, wait_until
+from mirror_maker import Peer, Said, World, wait_until
 from publication_maker import answer, serving
 from tenuto.archive.settings import SwarmSettings
 from tenuto.crates.follow import follow
@@ -83,6 +85,71 @@ def test_of_many_messages_of_a_kind_one_a_minute_is_said_with_the_number_of_the_
     assert said.text.splitlines() == ["fault 0", "fault 5 (and 4 more like it before)"]
 
 
+def test_who_hangs_up_is_called_ever_less_often_and_soon_again_when_crates_are_fetched_anew(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    one, other = world.torrent("heard-a"), world.torrent("heard-b")
+
+    def pause_s(after_s: float) -> int:
+        now[0] += after_s
+        session.step(0.0)
+        return int(session._session.get_settings()["min_reconnect_time"])
+
+    with Session(HERE) as session:
+        monkeypatch.setattr(under_test.time, "monotonic", lambda: now[0])
+        assert pause_s(3.0) == 60
+        session.fetch(one, tmp_path)
+        assert [pause_s(after_s) for after_s in (0.1, 3.0, 6.0, 21.0, 90.0, 900.0)] == [2, 2, 6, 20, 60, 60]
+        session.fetch(other, tmp_path)
+        assert pause_s(3.0) == 60, "others have been waited for all the time"
+        session.remove(one.name)
+        session.remove(other.name)
+        session.fetch(one, tmp_path)
+        assert pause_s(0.1) == 2
+        session.remove(one.name)
+        assert pause_s(3.0) == 60
+        monkeypatch.undo()
+
+
+@pytest.mark.long
+def test_who_takes_the_call_and_hangs_up_is_not_called_once_a_second(world: World, tmp_path: Path) -> None:
+    called = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+                    called.append(time.monotonic() - begun)
+
+        begun = time.monotonic()
+        threading.Thread(target=hang_up, daemon=True).start()
+        asking = HERE.model_copy(update={"peers": (f"127.0.0.1:{server.getsockname()[1]}",)})
+        with Session(asking) as session:
+            session.fetch(world.torrent("heard-a"), tmp_path)
+            while time.monotonic() - begun < 20.0:
+                session.step(0.2)
+    assert 3 <= len(called) <= 6, called
+    assert [at for at in called if 1.5 < at < 5.0], "soon again"
+
+
+@pytest.mark.long
+def test_who_was_away_at_first_is_called_again(world: World, tmp_path: Path) -> None:
+    peer = Peer()
+    port = int(peer.address.rpartition(":")[2])
+    peer.session.apply_settings({"listen_interfaces": ""})
+    with Session(HERE.model_copy(update={"peers": (f"127.0.0.1:{port}",)})) as session:
+        fetch = session.fetch(world.torrent("heard-b"), tmp_path)
+        end = time.monotonic() + 12.0
+        while time.monotonic() < end:
+            session.step(0.2)
+        peer.session.apply_settings({"listen_interfaces": f"127.0.0.1:{port}"})
+        peer.seed(world.torrent("heard-b"), world.root / "crates")
+        wait_until(lambda: (session.step(0.2), fetch.state == "done")[1], "that it comes", 60.0)
+    peer.close()
+
+
 def test_a_name_server_that_is_slow_is_asked_once_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -101,4 +168,3 @@ def test_a_name_server_that_is_slow_is_asked_once_and_stops_nothing(monkeypatch:
     wait_until(lambda: hosts.addresses("mirror.invalid:6881") == [("127.0.0.1", 6881)], "that its address is known")
     assert asked == ["mirror.invalid"]
     assert hosts.addresses("[2001:db8::7]:6881") == [("2001:db8::7", 6881)]
-    hosts.close()

@@ -180,7 +180,7 @@ def _mirror(shell: Shell) -> dict[str, int]:
 
 
 def _wait_until_followed(log: Path, seen: int) -> None:
-    """Until `tenuto seed` gives out all that the new index names: whom it turns away now, calls again 5 s later."""
+    """Until `tenuto seed` gives out all that the new index names: whom it turns away now, calls again 2 s later."""
     index = json.loads((DEMO / "archive" / "publication" / "index.json").read_text(encoding="utf-8"))
     end = time.monotonic() + FOLLOW_MAX_S
     while time.monotonic() < end:

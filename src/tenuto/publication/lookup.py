@@ -86,12 +86,11 @@ def read_index(place: Place, pinned: str | None, known_sequence: int) -> Index:
     return read_signed(place, pinned, known_sequence).index
 
 
-def read_signed(place: Place, pinned: str | None, known_sequence: int, received: bytes | None = None) -> Signed:
+def read_signed(place: Place, pinned: str | None, known_sequence: int) -> Signed:
     """The index of a publication, signed; raises OtherKeyError where it is not signed by `pinned` (None: by the key that it names
-    itself), IntegrityError where it is not signed at all, or is of a lower sequence than `known_sequence`. `received` is
-    `index.json` where it came just now.
+    itself), IntegrityError where it is not signed at all, or is of a lower sequence than `known_sequence`.
     """
-    signed, fault = _index(place, received)
+    signed, fault = _index(place)
     for pause_s in _PAUSES_S if fault is not None else ():
         time.sleep(pause_s)
         signed, fault = _index(place)
@@ -151,9 +150,9 @@ def check_digest(what: str, content: bytes, promised: str) -> None:
         )
 
 
-def _index(place: Place, received: bytes | None = None) -> tuple[Signed, IntegrityError | None]:
+def _index(place: Place) -> tuple[Signed, IntegrityError | None]:
     """The index, and what is wrong with its signature."""
-    content = received if received is not None else place.read(INDEX_NAME, max_bytes=INDEX_MAX_BYTES)
+    content = place.read(INDEX_NAME, max_bytes=INDEX_MAX_BYTES)
     try:
         index = parse_index(content)
     except IntegrityError as error:

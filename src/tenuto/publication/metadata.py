@@ -16,7 +16,18 @@ from tenuto.model.ids import track_key
 from tenuto.sources import READS_FILES
 
 KIND = "metadata"
-_GIVEN_OUT = ("artist", "release", "track", "link", "credit", "offer", "statement", "history", "tombstone", "correction")
+_GIVEN_OUT = (
+    "artist",
+    "release",
+    "track",
+    "link",
+    "credit",
+    "offer",
+    "statement",
+    "history",
+    "tombstone",
+    "correction",
+)
 """Findings are for the operator: their words hold paths."""
 
 _IDS = {

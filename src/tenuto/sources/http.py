@@ -81,14 +81,16 @@ class Http:
 
     def download(
         self, request: Request, sink: Callable[[bytes], None], *, max_bytes: int, secret: Mapping[str, str] | None = None,
-        accept: str = "*/*", first: int | None = None, last: int | None = None, unless: Mapping[str, str] | None = None,
+        accept: str = "*/*", first: int | None = None, last: int | None = None, is_fresh: bool = False,
     ) -> Answer:  # fmt: skip
         """Stream a body to `sink`, as it is; the answer has status and headers, and no body. `first` and `last` ask for a
-        range of bytes (RFC 9110, 14.2), which a server may ignore; `unless` are headers that ask for the body only where it is
-        another one than before (13.1). Raises as `get` does; what went to `sink` until then is a part of the body.
+        range of bytes (RFC 9110, 14.2), which a server may ignore; `is_fresh` asks caches on the way for what the server has now
+        (RFC 9111, 5.2.1.4). Raises as `get` does; what went to `sink` until then is a part of the body.
         """
         address = request.address()
-        headers = {"Accept": accept, "Accept-Encoding": "identity", **(unless or {})}
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
+        if is_fresh:
+            headers["Cache-Control"] = "no-cache"
         if first is not None:
             headers["Range"] = f"bytes={first}-{'' if last is None else last}"
         for _ in range(_REDIRECTS_MAX):

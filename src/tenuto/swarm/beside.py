@@ -1,7 +1,7 @@
 """Work in threads that nobody waits for at the end of the process: at Ctrl-C a silent server holds up nothing."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from threading import Thread
@@ -24,9 +24,9 @@ def in_thread(work: Callable[[], _Found]) -> "Future[_Found]":
     return future
 
 
-def in_threads(works: Sequence[Callable[[], _Found]], at_once: int) -> Iterator[_Found]:
-    """Do them beside, so many at a time; results as they come. The first error ends it: no other work begins, and what is
-    under way has ended before the error is raised. Anything else that stops us, Ctrl-C, waits for nobody.
+def in_threads(works: Sequence[Callable[[], _Found]], at_once: int) -> Generator[_Found]:
+    """Do them beside, so many at a time; results as they come. The first error ends it, or the end of whoever takes them (close it
+    then): no other work begins, and what is under way has ended before that. Ctrl-C waits for nobody.
     """
     left, ended = deque(works), SimpleQueue[Future[_Found]]()
 
@@ -40,6 +40,7 @@ def in_threads(works: Sequence[Callable[[], _Found]], at_once: int) -> Iterator[
             try:
                 future.set_result(work())
             except BaseException as error:  # noqa: BLE001 -- whoever takes the result gets it
+                left.clear()
                 future.set_exception(error)
             ended.put(future)
 
@@ -47,9 +48,10 @@ def in_threads(works: Sequence[Callable[[], _Found]], at_once: int) -> Iterator[
     try:
         for _ in works:
             yield ended.get().result()
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        left.clear()
+        raise
+    except BaseException:
         left.clear()
         wait(threads)
         raise
-    finally:
-        left.clear()

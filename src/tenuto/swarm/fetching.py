@@ -16,7 +16,6 @@ from tenuto.model.errors import IntegrityError, TenutoError
 from tenuto.model.units import counted, format_bytes
 from tenuto.publication.documents import Index, IndexCrate
 from tenuto.publication.places import WebPlace
-from tenuto.publication.rereading import IndexReader
 from tenuto.swarm import holding
 from tenuto.swarm.asking import BUSY_STEP_S, Asker, Ended
 from tenuto.swarm.beside import in_thread
@@ -145,7 +144,7 @@ class _Fetching:
         if fetch.errno:
             self._give_up(name, OSError(fetch.errno, os.strerror(fetch.errno), str(one.path)))
         elif fetch.state != "done":
-            self._done.left[name] = fetch.error or _lonely(fetch, self._mirror.patience_s)
+            self._done.left[name] = fetch.error or _lonely(one, fetch, self._mirror.patience_s)
         else:
             self._install(one)
         return True
@@ -196,6 +195,7 @@ class _Fetching:
     def _was_asked(self, ended: "Ended") -> None:
         """The swarm goes on with what is left, unless nobody is there at all."""
         one, error = ended.one, ended.error
+        one.place_fault = ended.fault or str(error or "")
         if isinstance(error, OSError):
             self._coming.remove(one)
             self._give_up(one.crate.crate, error)
@@ -241,7 +241,7 @@ class _Fetching:
         """Whether the place has a newer index by now: what it takes back is fetched and given out no longer than until then."""
         if self._look is None:
             if time.monotonic() >= self._look_at:
-                self._look = in_thread(lambda: _has_newer(self._mirror.reader, self._done.index))
+                self._look = in_thread(lambda: _has_newer(self._mirror, self._done.index))
             return False
         if not self._look.done():
             return False
@@ -250,18 +250,25 @@ class _Fetching:
         return look.result()
 
 
-def _has_newer(reader: IndexReader, index: Index) -> bool:
+def _has_newer(mirror: Mirror, index: Index) -> bool:
+    """Whether the place has a newer index. It binds from now on, though the place be away when the next round asks for it."""
     try:
-        return reader.read(index.signing_public, index.sequence).index.sequence > index.sequence
+        found = mirror.reader.read(index.signing_public, index.sequence).index
     except (TenutoError, OSError):
         return False  # the next round says so
+    if found.sequence <= index.sequence:
+        return False
+    mirror.note(found)
+    return True
 
 
-def _lonely(fetch: Fetch, patience_s: float) -> str:
+def _lonely(one: Coming, fetch: Fetch, patience_s: float) -> str:
+    """Why a crate is not here: what the place said of it, and that nobody else gave it."""
     missing = format_bytes(fetch.bytes - fetch.done_bytes)
     wrong = (
         f"; {counted(fetch.failed_pieces, 'piece')} that came were other bytes and were dropped"
         if fetch.failed_pieces
         else ""
     )
-    return f"nobody gave any of the {missing} that are missing for {patience_s:.0f} s ({counted(fetch.peers, 'peer')}{wrong})"
+    said = f"{one.place_fault}; " if one.place_fault else ""
+    return f"{said}nobody gave any of the {missing} that are missing for {patience_s:.0f} s ({counted(fetch.peers, 'peer')}{wrong})"

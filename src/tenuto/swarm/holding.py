@@ -4,7 +4,7 @@ What is in `crates/` was proven when it came. A file goes from one folder to the
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -69,18 +69,28 @@ def begun(layout: Layout) -> set[str]:
     return {path.stem for folder in (layout.crates, layout.incoming) for path in folder.glob("*.zip")}
 
 
-def set_aside(layout: Layout, crates: Iterable[str]) -> None:
-    """Give out no longer what the index does not name as it is here; the files stay, in `incoming/`."""
+def set_aside(layout: Layout, crates: Collection[str]) -> dict[str, OSError]:
+    """Give out no longer what the index does not name as it is here; the files stay, in `incoming/`.
+
+    Returns what hindered moving one, such as `crates/` being on another disk and no room here. It stays where it is, and is named
+    nowhere.
+    """
+    for crate in crates:
+        (layout.publication / "crates" / f"{crate}.zip").unlink(missing_ok=True)
     make_folder(layout.incoming)
+    stuck = {}
     for crate in crates:
         path = crate_path(layout, crate)
-        (layout.publication / "crates" / path.name).unlink(missing_ok=True)
-        move_durably(path, layout.incoming / path.name)
+        try:
+            move_durably(path, layout.incoming / path.name)
+        except OSError as error:
+            stuck[crate] = error
     for torrent in layout.crates.glob("*.torrent"):
         if not torrent.with_suffix(".zip").exists():
             torrent.unlink()
     if layout.crates.is_dir():
         sync_folder(layout.crates)
+    return stuck
 
 
 def begin(layout: Layout, crate: IndexCrate) -> Path:
@@ -91,6 +101,13 @@ def begin(layout: Layout, crate: IndexCrate) -> Path:
     if crate.redacted or is_older:
         follow(path, crate.redacted, crate.bytes)
     return path
+
+
+def remove_withdrawn(layout: Layout, crate: IndexCrate) -> None:
+    """Write the zeros of what was withdrawn into each file of an older revision, wherever it lies."""
+    for path in (crate_path(layout, crate.crate), layout.incoming / f"{crate.crate}.zip"):
+        if path.exists():
+            follow(path, crate.redacted, crate.bytes)
 
 
 def install(layout: Layout, crate: IndexCrate, torrent: Metainfo) -> None:

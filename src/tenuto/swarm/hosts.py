@@ -4,7 +4,9 @@ import contextlib
 import ipaddress
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+
+from tenuto.swarm.beside import in_thread
 
 _LOOK_UP_EVERY_S = 60.0
 _FIRST_LOOK_UP_S = 2.0
@@ -14,7 +16,6 @@ class Hosts:
     """Where named peers are. Names are looked up beside the work, each once a minute; a name server that is away stops nothing."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(1, "names")
         self._known: dict[str, list[tuple[str, int]]] = {}
         self._asked: dict[str, tuple[float, Future[list[tuple[str, int]]]]] = {}
 
@@ -33,12 +34,8 @@ class Hosts:
             self._known[peer] = answer.result()
         return self._known.get(peer, [])
 
-    def close(self) -> None:
-        """Wait for nothing."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _ask(self, peer: str) -> Future[list[tuple[str, int]]]:
-        answer = self._threads.submit(_look_up, peer)
+        answer = in_thread(lambda: _look_up(peer))
         self._asked[peer] = (time.monotonic(), answer)
         return answer
 

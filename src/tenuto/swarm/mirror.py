@@ -230,24 +230,21 @@ def _followed(work: Mirror, signed: Signed | None) -> Mirrored:
             if signed is None:
                 raise
         time.sleep(pause_s)
-        signed = _noted(work, None, is_anew=True)
+        signed = _noted(work, None)
     return follow(work, signed)
 
 
-def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False, is_anew: bool = False) -> Signed:
+def _noted(work: Mirror, signed: Signed | None, *, is_told: bool = False) -> Signed:
     """The signed index of the place, its number noted: none below the highest one ever seen is taken. `is_told` is whether the
-    operator has named the key; `is_anew` that the index is received whatever its server says of it.
+    operator has named the key.
 
     Raises OtherKeyError at another key than the pinned one, IntegrityError at an older index, or at another one of its number.
     """
     if signed is None:
         highest = _highest(work.layout, work.settings)
-        signed = work.reader.read(work.settings.keys.signing_public, highest, is_anew=is_anew)
-    index = signed.index
+        signed = work.reader.read(work.settings.keys.signing_public, highest)
     is_shown(work.layout, work.settings, signed)
-    seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
-    KnownPlaces(work.layout.known).note(work.place.name, seen)
-    _tell_machine(work, seen, is_told=is_told)
+    _tell_machine(work, work.note(signed.index), is_told=is_told)
     return signed
 
 

@@ -15,7 +15,7 @@ from tenuto.publication.giving import remove_stale, say_unnamed
 from tenuto.publication.lookup import Signed
 from tenuto.swarm import holding, webroot
 from tenuto.swarm.choice import Choice, choose
-from tenuto.swarm.fetching import NO_ROOM, fetch_all
+from tenuto.swarm.fetching import fetch_all
 from tenuto.swarm.own_index import is_behind, read_own_signed, shown
 from tenuto.swarm.work import Mirror, Mirrored
 
@@ -30,7 +30,8 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
     aside = _changed(layout, index)
     for name in aside if mirror.seeder is not None else ():
         mirror.seeder.drop(name)  # type: ignore[union-attr]
-    holding.set_aside(layout, aside)
+    stuck = holding.set_aside(layout, aside)
+    done.left |= {crate: _stuck(layout, error) for crate, error in stuck.items()}
     if signed is not None:
         webroot.bring(mirror.place, layout.publication, index, mirror.progress)
         webroot.put_index(layout.publication, signed)
@@ -40,8 +41,8 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
     choice = choose(index, held, holding.begun(layout), mirror.settings.mirror)
     done.left_out = choice.left_out
     for crate in index.crates:  # what was withdrawn goes at once, before anything is fetched, wanted or not
-        if crate.redacted and (layout.incoming / f"{crate.crate}.zip").exists():
-            _begin_withdrawn(layout, crate, done)
+        if crate.redacted and not holding.is_held(layout, crate):
+            _remove_withdrawn(layout, crate, done)
     if mirror.seeder is not None:
         mirror.seeder.refresh(is_forced=True)  # what is here is given out while the rest comes, which may take days
     _make_room(mirror, choice, done)
@@ -49,7 +50,7 @@ def follow(mirror: Mirror, signed: Signed | None) -> Mirrored:
         why = "a newer index was seen, and its place is away: nothing is fetched by the older one that is here"
         done.left |= {crate.crate: why for crate in choice.crates if not holding.is_held(layout, crate)}
     else:
-        fetch_all(mirror, choice.crates, done)
+        fetch_all(mirror, [crate for crate in choice.crates if crate.crate not in stuck], done)
     done.held = [crate for crate in index.crates if holding.is_held(layout, crate)]
     done.over_space_bytes = max(0, sum(crate.bytes for crate in done.held) - mirror.settings.mirror.space)
     unnamed = holding.link_all(layout, done.held)
@@ -74,14 +75,20 @@ def is_shown(layout: Layout, settings: Settings, signed: Signed) -> bool:
     return found == signed.index
 
 
-def _begin_withdrawn(layout: Layout, crate: IndexCrate, done: Mirrored) -> None:
+def _stuck(layout: Layout, error: OSError) -> str:
+    """Why a crate is left that could not be set aside."""
+    return (
+        f"it is given out no more, and the file of before could not be moved from {layout.crates} to {layout.incoming} "
+        f"({error.strerror or error}): free some room there, then run: tenuto mirror"
+    )
+
+
+def _remove_withdrawn(layout: Layout, crate: IndexCrate, done: Mirrored) -> None:
     """Write the zeros of what was withdrawn; a file that cannot be written is one crate's fault."""
     try:
-        holding.begin(layout, crate)
+        holding.remove_withdrawn(layout, crate)
     except OSError as error:
-        if error.errno in NO_ROOM:
-            raise
-        done.left[crate.crate] = f"what was withdrawn of it cannot be removed from {layout.incoming}: {error}"
+        done.left[crate.crate] = f"what was withdrawn of it cannot be removed from this disk: {error}"
 
 
 def _changed(layout: Layout, index: Index) -> list[str]:

@@ -21,7 +21,9 @@ from tenuto.publication.places.protocol import nobody
 from tenuto.swarm.hosts import Hosts
 
 CALL_AGAIN_S = 2.0
-"""How often peers that were named are called while they are not connected."""
+"""How often peers are named to libtorrent again; when it calls them is said by `_pause_s`."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2, 60
 
 _STOP_TIMEOUT_S = 2
 _SAY_EVERY_S = 60.0
@@ -78,7 +80,8 @@ class Session:
         self._sent_bytes = self._received_bytes = 0  # of torrents that were removed
         self._said: dict[str, tuple[float, int]] = {}
         self._hosts = Hosts()
-        self._called_at = 0.0
+        self._called_at = self._fetching_since = 0.0
+        self._pause_s = _LONGEST_PAUSE_S
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +89,6 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hosts.close()
         if "_session" not in self.__dict__:  # nothing was ever asked of it
             return
         self._session.pause()
@@ -131,6 +133,9 @@ class Session:
 
         `web_seeds` are addresses of the very file (BEP 19).
         """
+        if not self._fetches:
+            self._fetching_since = time.monotonic()
+            self._called_at = 0.0
         self._add(torrent, folder, 0, web_seeds)
         fetch = self._fetches[torrent.name] = Fetch(torrent.name, torrent.length)
         return fetch
@@ -157,6 +162,7 @@ class Session:
         for name, fetch in self._fetches.items():
             self._look(self._handles[name], fetch)
         if time.monotonic() - self._called_at > CALL_AGAIN_S:
+            self._set_pause()
             self._call_peers()
 
     def finish(self, name: str) -> None:
@@ -255,14 +261,29 @@ class Session:
         elif status.state == states.downloading:
             fetch.state = "fetching"
 
+    def _set_pause(self) -> None:
+        """How long a peer that hung up is left alone: who has just published may know the crates in a moment, so it is
+        called after 2 s at first, and then with pauses that grow with the time that has gone by. libtorrent calls nobody
+        more often, but for once or twice at once, with the other kind of encryption.
+        """
+        pause_s = _LONGEST_PAUSE_S
+        if self._fetches:
+            elapsed_s = time.monotonic() - self._fetching_since
+            pause_s = int(min(max(_FIRST_PAUSE_S, elapsed_s * 2 / 3), _LONGEST_PAUSE_S))
+        if pause_s != self._pause_s:
+            self._pause_s = pause_s
+            self._session.apply_settings({"min_reconnect_time": pause_s})
+
     def _call_peers(self) -> None:
-        """Connect to the peers that were named; those that are connected stay so."""
+        """Connect to the peers that were named; those that are connected stay so. As if a tracker had named them: else
+        libtorrent calls nobody any more who was away three times.
+        """
         self._called_at = time.monotonic()
         known = [address for peer in self._settings.peers for address in self._hosts.addresses(peer)]
         for name in self._fetches:
             for address in known:
                 with contextlib.suppress(RuntimeError):  # not started yet
-                    self._handles[name].connect_peer(address)
+                    self._handles[name].connect_peer(address, self._lt.peer_info.tracker)
 
     def _until(self, kind: Any, name: str, timeout_s: float = 60.0) -> None:
         end = time.monotonic() + timeout_s
@@ -305,7 +326,7 @@ def _options(lt: Any, settings: SwarmSettings) -> dict[str, Any]:
         "hashing_threads": 2,
         "ban_web_seeds": True, "ssrf_mitigation": True,  # a web seed elsewhere may not send us into our own network
         "allow_multiple_connections_per_ip": True,  # several mirrors behind one address
-        "min_reconnect_time": 1,  # who has just published may not know the crate yet
+        "min_reconnect_time": _LONGEST_PAUSE_S,
         "peer_connect_timeout": 10,
         "stop_tracker_timeout": 1, "tick_interval": 100,  # peers are called at ticks: by default half a second goes by first
         "max_metadata_size": 0, "max_retry_port_bind": 20,

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import closing
 from functools import lru_cache, partial
 from pathlib import Path
 from stat import S_ISREG
@@ -50,8 +51,9 @@ def bring(place: Place, root: Path, index: Index, progress: Progress) -> list[st
     wanted = {address: what for address, what in promised(index).items() if not _is_here(root / address, what[0])}
     progress.begin("small files", len(wanted), "files")
     works = [partial(_bring_one, place, root, address, *what) for address, what in wanted.items()]
-    for _ in in_threads(works, _AT_ONCE) if len(works) > _FEW else (work() for work in works):
-        progress.advance()
+    with closing(in_threads(works, _AT_ONCE) if len(works) > _FEW else (work() for work in works)) as brought:
+        for _ in brought:
+            progress.advance()
     return list(wanted)
 
 

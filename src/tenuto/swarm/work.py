@@ -8,6 +8,7 @@ from tenuto.archive import Layout, Settings
 from tenuto.crates.torrent import Metainfo
 from tenuto.model.progress import Progress
 from tenuto.publication.documents import Index, IndexCrate
+from tenuto.publication.known import Known, KnownPlaces
 from tenuto.publication.places import FolderPlace, WebPlace
 from tenuto.publication.rereading import IndexReader
 from tenuto.swarm.copies import Donor
@@ -65,6 +66,12 @@ class Mirror:
         """Where the publication is."""
         return self.donor.place
 
+    def note(self, index: Index) -> Known:
+        """Remember that an index was seen here: from now on no older one is gone by. Returns what is known."""
+        seen = Known(archive=index.archive, signing_public=index.signing_public, sequence=index.sequence)
+        KnownPlaces(self.layout.known).note(self.place.name, seen)
+        return seen
+
     def pause_s(self) -> float:
         """How long until the index is looked at again: a little more or less, by chance."""
         return self.every_s * SystemRandom().uniform(1 - _SPREAD_FRAC, 1 + _SPREAD_FRAC)
@@ -86,4 +93,6 @@ class Coming:
     was_stepped: bool = False
     """Whether the session has had a moment for it; before, nobody's patience counts."""
     was_asked_directly: bool = False
+    place_fault: str = ""
+    """Why the place itself did not give all of it, once it was asked."""
     shown_bytes: int = 0

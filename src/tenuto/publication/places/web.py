@@ -16,7 +16,6 @@ from tenuto.model.answers import Answer, Request
 from tenuto.model.errors import IntegrityError, RetriableError, SkipRecordError, UsageError
 from tenuto.model.units import format_bytes
 from tenuto.publication.places.protocol import STEP_BYTES, Collected, Part, Sink, missing, nobody, too_long, too_short
-from tenuto.publication.places.validators import Validators, validators_of
 from tenuto.sources.http import Http, StopDownload, check_status, user_agent
 
 TIMEOUT_S = 30.0
@@ -24,7 +23,10 @@ PAUSES_S = (0.5, 2.0)
 """Between the tries; a server's own wish counts, up to the longest."""
 
 LONGEST_PAUSE_S = 20.0
-_OK, _PARTIAL, _NOT_MODIFIED, _UNSATISFIABLE = 200, 206, 304, 416
+_REPLACED = frozenset({"index.json", "index.json.sig"})
+"""Files that become others in their place: a cache on the way is to ask their server."""
+
+_OK, _PARTIAL, _UNSATISFIABLE = 200, 206, 416
 _Found = TypeVar("_Found")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII | re.IGNORECASE)
 
@@ -66,14 +68,6 @@ class WebPlace:
             self.stream(path, taken, offset, count)
         return bytes(taken.content)
 
-    def read_unless(self, path: str, known: Validators, *, max_bytes: int) -> tuple[bytes | None, Validators]:
-        """All of a file, and by what its server knows it again; None where it says that the file is the `known` one still."""
-        taken = Collected()
-        answer = self._retried(lambda: self._whole(path, taken, 0, max_bytes, known))
-        if answer.http_status == _NOT_MODIFIED:
-            return None, known
-        return bytes(taken.content), validators_of(answer.headers)
-
     def stream(self, path: str, sink: Sink, offset: int, count: int) -> None:
         """See Place."""
         self.gather(path, [Part(offset, count, sink)])
@@ -84,10 +78,11 @@ class WebPlace:
             if part.count == 0:
                 part.sink.begin()
         left = [part for part in parts if part.count]
-        while left and self._gives_ranges is not False:
-            self._retried(lambda: self._by_range(path, left[0]))
-            if self._gives_ranges:
-                del left[0]
+        while left:
+            has_come = self._retried(lambda: self._by_range(path, left[0]))
+            if not has_come:
+                break
+            del left[0]
         if left:
             end = max(part.end for part in left)
             if not self._has_said and end > STEP_BYTES:
@@ -116,12 +111,15 @@ class WebPlace:
                 self._pause(min(max(pause_s, error.retry_after_s or 0.0), LONGEST_PAUSE_S))
         return once()
 
-    def _by_range(self, path: str, part: Part) -> None:
-        """The part, if the server gives ranges; whether it does is known behind this."""
-        if self._gives_ranges is None and part.count > STEP_BYTES:  # a small part costs no more than asking
-            self._gives_ranges = self._asked_for_range(path, Collected(), part.offset, 1)
-        if self._gives_ranges is not False:
-            self._gives_ranges = self._asked_for_range(path, part.sink, part.offset, part.count)
+    def _by_range(self, path: str, part: Part) -> bool:
+        """The part, if the server gives ranges; whether this one came."""
+        gives_ranges = self._gives_ranges
+        if gives_ranges is None and part.count > STEP_BYTES:  # a small part costs no more than asking
+            gives_ranges = self._asked_for_range(path, Collected(), part.offset, 1)
+        if gives_ranges is not False:
+            gives_ranges = self._asked_for_range(path, part.sink, part.offset, part.count)
+        self._gives_ranges = gives_ranges
+        return gives_ranges
 
     def _asked_for_range(self, path: str, sink: Sink, offset: int, count: int) -> bool:
         """Whether the server gave the range; where not, what `sink` took is void."""
@@ -148,26 +146,17 @@ class WebPlace:
         if cut is not None:  # the answer ended well: there is no more of the file
             raise too_short(f"{self.name}/{path}", cut.offset, cut.count, taken.received)
 
-    def _whole(
-        self,
-        path: str,
-        sink: Sink,
-        offset: int,
-        max_bytes: int,
-        known: Validators = Validators(),  # noqa: B008 -- frozen
-    ) -> Answer:
-        """From `offset` to the end of the file, whose length nobody said; nothing where it is the `known` one."""
+    def _whole(self, path: str, sink: Sink, offset: int, max_bytes: int) -> None:
+        """From `offset` to the end of the file, whose length nobody said."""
         flow = _Flow(self, sink, offset, max_bytes + 1, is_whole=True)
         limit_bytes = offset + max_bytes + 2 * STEP_BYTES
-        answer = self._http.download(self._request(path), flow, max_bytes=limit_bytes, unless=known.headers)
-        if answer.http_status == _NOT_MODIFIED and known.headers:
-            return answer
+        is_fresh = path in _REPLACED
+        answer = self._http.download(self._request(path), flow, max_bytes=limit_bytes, is_fresh=is_fresh)
         self._check(answer, path, offset, max_bytes)
         if flow.taken > max_bytes:
             raise too_long(f"{self.name}/{path}", max_bytes)
         if answer.http_status != _OK:
             raise IntegrityError(f"{self.name}/{path} answers HTTP {answer.http_status} to a request for all of it")
-        return answer
 
     def _request(self, path: str) -> Request:
         return Request(path, f"{self.name}/{quote(path)}")
