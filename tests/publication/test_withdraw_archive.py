@@ -44,6 +44,8 @@ from tenuto.publication.gate import Gate
 from tenuto.publication.withdraw import unsettled
 from tenuto.rights.withdrawals import parse_log
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 def _need(module):
     """A module of the dev extra; in CI it must be there."""
