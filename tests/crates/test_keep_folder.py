@@ -33,6 +33,8 @@ from tenuto.archive import load_settings
 from tenuto.crates import supplement
 from tenuto.crates.holdings import crate_files
 
+pytestmark = pytest.mark.long  # processes, and waiting for them
+
 
 def test_kept_recordings_have_the_bytes_of_the_originals(tmp_path):
     layout = shelf(tmp_path)
