@@ -50,7 +50,7 @@ def test_processes_read_what_one_reads(layout, monkeypatch):
     shutil.rmtree(layout.parts)
     _forget_editions(layout)
     monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
-    monkeypatch.setattr(reading, "_processors", lambda: 2)
+    monkeypatch.setattr(reading, "processors", lambda: 2)
     together = made.edition_of(layout)
     assert together.info.edition == alone.info.edition
     assert _tables(together) == _tables(alone)
@@ -150,7 +150,7 @@ def test_process_that_dies_is_named_and_what_was_read_is_kept(layout, monkeypatc
     (dies := tmp_path / "dies").write_text("#!/bin/sh\nread line\nkill -9 $$\n")
     dies.chmod(0o755)
     monkeypatch.setattr(reading, "_ALONE_BYTES", 0)
-    monkeypatch.setattr(reading, "_processors", lambda: 2)
+    monkeypatch.setattr(reading, "processors", lambda: 2)
     monkeypatch.setattr(sys, "executable", str(dies))
     with pytest.raises(TenutoError, match=r"warc\.gz ended with signal 9; what was read"):
         build.build(layout, Silent())

@@ -60,6 +60,8 @@ def test_fat_is_enough_for_small_crates(layout: Layout) -> None:
 
 def test_the_kind_of_a_real_file_system_is_read() -> None:
     assert disk.filesystem_of(Path("/proc")) == "proc"
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    assert bool(disk.filesystem_of(Path("/"))) == ("/" in mounted)  # a root of its own may be no mount
 
 
 def test_the_nearest_and_latest_mount_counts(tmp_path: Path) -> None:

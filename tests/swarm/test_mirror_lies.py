@@ -58,7 +58,20 @@ def cut_whole(handler: Handler, asked: Asked, content: bytes) -> None:
         handler.reply(200, content[: len(content) // 2], len(content))
 
 
+def shorter(handler: Handler, asked: Asked, content: bytes) -> None:
+    """An older, shorter file that is honestly given."""
+    content = content[: len(content) // 2]
+    if asked.range:
+        handler.reply_range(asked, content)
+    else:
+        handler.reply(200, content)
+
+
 LIES: dict[str, Any] = {
+    "shorter": shorter,
+    "not there": answer(404, b"no"),
+    "a page": answer(200, b"<!doctype html>" * 99, Content_Type="text/html"),
+    "redirect to nowhere": answer(302, Location="http://127.0.0.1:1/crates/heard-a.zip"),
     "other bytes": other_bytes,
     "cut": cut_whole,
     "gone": answer(410, b"no"),

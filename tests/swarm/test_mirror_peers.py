@@ -2,12 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mirror_maker import CRATES, MIB, Holder, World, poisoned, seeding, without_crates
-from publication_maker import Asked, Handler, answer, serving
+from publication_maker import serving
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("impatient")]  # processes, and waiting for them
 
@@ -67,36 +66,6 @@ def test_a_name_that_nobody_knows_and_a_port_where_nobody_is_hinder_nothing(worl
 
 
 # -- the place as a web seed
-
-
-def shorter(handler: Handler, asked: Asked, content: bytes) -> None:
-    """An older, shorter file that is honestly given."""
-    content = content[: len(content) // 2]
-    if asked.range:
-        handler.reply_range(asked, content)
-    else:
-        handler.reply(200, content)
-
-
-LIES: dict[str, Any] = {
-    "shorter": shorter,
-    "not there": answer(404, b"no"),
-    "a page": answer(200, b"<!doctype html>" * 99, Content_Type="text/html"),
-    "redirect to nowhere": answer(302, Location="http://127.0.0.1:1/crates/heard-a.zip"),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_a_place_that_lies_about_a_crate_is_left_and_a_peer_gives_it(world: World, tmp_path: Path, lie: str) -> None:
-    with serving(world.folder) as site, seeding(world) as peer:
-        site.lie("heard-a.zip", LIES[lie])
-        holder = Holder(tmp_path / "mirror", site.url)
-        done = holder(bands=("heard",), licences=("CC0*",), patience_s=2.5)
-        assert "heard-a" in done.left
-        holder.assert_holds(world, "meta-0001")
-        done = holder(peers=[peer.address], patience_s=20.0)
-        assert done.left == {}
-    holder.assert_holds(world, "meta-0001", "heard-a")
 
 
 def test_a_server_without_ranges_is_read_once_a_crate(world: World, tmp_path: Path) -> None:

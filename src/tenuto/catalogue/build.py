@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX
+from tenuto.archive.processes import processors
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
@@ -96,7 +97,7 @@ def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     home.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f"{mark}-", dir=home))
     config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": os.cpu_count() or 1,
+        "threads": processors(),
         "temp_directory": str(place),
     }
     if limits.memory_bytes is not None:

@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 
 from tenuto.archive.durable import remove_leftovers
+from tenuto.archive.processes import processors
 from tenuto.catalogue.parts import Part, Task, is_read, program_digest, read_part, sha256_of
 from tenuto.evidence import EvidenceFile, HarvestManifest
 from tenuto.model.errors import TenutoError
@@ -38,7 +39,7 @@ def read_all(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: 
     remove_leftovers(store)
     tasks: dict[str, Task] = {}
     named: dict[str, list[list[tuple[EvidenceFile, Task]]]] = {}
-    with ThreadPoolExecutor(_processors()) as threads:  # digests let other threads run
+    with ThreadPoolExecutor(processors()) as threads:  # digests let other threads run
         for source, manifests in harvests.items():
             named[source] = []
             for manifest in manifests:
@@ -78,15 +79,10 @@ def _task(path: Path, kind: str, file: EvidenceFile, store: Path) -> Task:
     )
 
 
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _read(tasks: Sequence[Task], progress: Progress) -> None:
     sizes = {task.folder: _size(Path(task.file)) for task in tasks}
     ordered = sorted(tasks, key=lambda task: (-sizes[task.folder], task.file))  # the largest first: all end together
-    count = min(len(ordered), _processors())
+    count = min(len(ordered), processors())
     if count < 2 or sum(sizes.values()) < _ALONE_BYTES:  # noqa: PLR2004 -- two processes
         for task in ordered:
             read_part(task, progress.advance)

@@ -22,6 +22,10 @@ _SAID = pa.schema(
     ]
 )
 _BATCH_ROWS = 50_000
+_NAMES = """
+            SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
+            FROM credit_named c LEFT JOIN artist USING (artist_row)"""
+"""The ids and names of the artists of each track."""
 
 
 def decide(
@@ -85,8 +89,7 @@ def _group(con: duckdb.DuckDBPyConnection, rights: Mapping[str, SourceRights]) -
     con.execute(f"""
         CREATE VIEW track_facts AS
         WITH names AS (
-            SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
-            FROM credit_named c LEFT JOIN artist USING (artist_row)
+            {_NAMES}
             WHERE c.source IN (SELECT source FROM looked_at WHERE name = 'artist') GROUP BY track_row
         ), facts AS (
             SELECT track_row, t.source, {when("track", "track_id")} AS own_id, {when("path", "offer.path")} AS path,
@@ -106,11 +109,10 @@ def _group(con: duckdb.DuckDBPyConnection, rights: Mapping[str, SourceRights]) -
 
 def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[int, TrackFacts, int]]]:
     """What rights are decided by: the first track of each set of facts, and how many have the same; in the order of tracks."""
-    found = con.cursor().execute("""
+    found = con.cursor().execute(f"""
         WITH counted AS (SELECT fact_row, count(*) AS tracks FROM track_fact GROUP BY fact_row),
         names AS (
-            SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
-            FROM credit_named c LEFT JOIN artist USING (artist_row)
+            {_NAMES}
             WHERE track_row IN (SELECT fact_row FROM counted) GROUP BY track_row
         )
         SELECT fact_row, tracks, track.source, track_id, offer.path, [track.release_id, release.title], artists,

@@ -4,7 +4,6 @@ It reads one task a line from stdin and writes one event a line to stdout. Decod
 here and not in the process that holds the archive. When stdin ends, its parent is gone, and so is it.
 """
 
-import ctypes
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from tenuto.archive import Layout, Settings, load_settings
+from tenuto.archive.processes import die_with_parent
 from tenuto.catalogue import Edition
 from tenuto.crates import compose
 from tenuto.crates.hashing import digests_of
@@ -44,7 +44,6 @@ from tenuto.sources import check_options
 CRASHES_MAX = 2
 """A recording on which the process died so often is left out."""
 
-_PR_SET_PDEATHSIG = 1
 """prctl(2)."""
 
 
@@ -250,7 +249,7 @@ class _Said(Silent):
 def main() -> None:
     """Work until stdin ends; the one argument is the parent's process id."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _die_with_parent(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[1]))
     out = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no event
     tasks: queue.Queue[bytes] = queue.Queue()
@@ -274,14 +273,6 @@ def main() -> None:
             except Exception as error:  # noqa: BLE001 -- the top of a process: a bug is said, and the other drafts go on
                 traceback.print_exc() if os.environ.get("TENUTO_DEBUG") else None
                 tell(Event("error", task.crate, f"a bug: {type(error).__name__}: {error}; please report it", code=1))
-
-
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, also while a library keeps the thread that listens from running."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)  # it died while this one started: another keep may be at work already
 
 
 def _listen(tasks: "queue.Queue[bytes]") -> None:
