@@ -25,7 +25,7 @@ from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
 from tenuto.catalogue.lookup import forget_lookups
-from tenuto.catalogue.reading import forget_others, read_all
+from tenuto.catalogue.reading import Read, forget_others, read_all
 from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
 from tenuto.evidence import HarvestManifest, all_harvests
@@ -62,9 +62,15 @@ class Limits:
 
 def build(layout: Layout, progress: Progress, limits: Limits | None = None) -> Built:
     """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
-    remove_leftovers(layout.catalogue)
     harvests = all_harvests(layout.evidence)
-    read = read_all(layout.evidence, harvests, layout.parts, progress)
+    return build_read(layout, harvests, read_all(layout.evidence, harvests, layout.parts, progress), progress, limits)
+
+
+def build_read(
+    layout: Layout, harvests: dict[str, list[HarvestManifest]], read: Read, progress: Progress, limits: Limits | None = None
+) -> Built:
+    """Build the edition of evidence that was read already, into `read`; the evidence itself is not asked for."""
+    remove_leftovers(layout.catalogue)
     sightings = Sightings(harvests)
     for source, parts in read.items():
         sightings.add_source(source, parts)
