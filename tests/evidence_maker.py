@@ -18,6 +18,7 @@ import pyarrow as pa
 from tenuto.archive.layout import Layout
 from tenuto.catalogue import Edition
 from tenuto.catalogue.build import Built, build
+from tenuto.catalogue.descriptions import Precedence
 from tenuto.evidence import EvidenceWriter, HarvestManifest, Span, pack_spans, read_records
 from tenuto.evidence.harvests import EvidenceFile, PermissionRead, write_manifest
 from tenuto.model.answers import FAILED, MISSING, OK, Answer, Request
@@ -155,14 +156,14 @@ def keep(
     return folder
 
 
-def built(layout: Layout) -> Built:
+def built(layout: Layout, precedence: Precedence | None = None) -> Built:
     """`catalogue build`."""
-    return build(layout, Silent())
+    return build(layout, Silent(), precedence=precedence)
 
 
-def edition_of(layout: Layout) -> Edition:
+def edition_of(layout: Layout, precedence: Precedence | None = None) -> Edition:
     """The edition of all that was kept."""
-    return built(layout).edition
+    return built(layout, precedence).edition
 
 
 def table(edition: Edition, name: str) -> pa.Table:

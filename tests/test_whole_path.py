@@ -128,7 +128,7 @@ def test_folder_becomes_evidence_edition_plan_and_status_whose_numbers_agree(tmp
     assert edition["is_new"]
     assert {name: table["rows"] for name, table in edition["tables"].items()} == {
         "artist": 3, "release": 2, "track": 4, "link": 0, "credit": 4, "offer": 4, "statement": 2, "history": 0, "tombstone": 0,
-        "correction": 0, "finding": 3}  # fmt: skip
+        "correction": 0, "market_set": 0, "availability": 0, "description": 0, "finding": 3}  # fmt: skip
     assert edition["findings"] == {"file-empty": 1, "file-not-audio": 1, "licence-unknown": 1}
     assert edition["licences"] == {"CC-BY-SA-4.0": 2, "unknown": 2}
     assert edition["sources"] == {"shelf": {"kind": "folder", "tracks": 4, "tombstones": 0}}

@@ -77,7 +77,7 @@ def scores(which: str, part: str) -> np.ndarray:
         con.register("pairs", tracks)
         make_features(con, "pairs")
         table = con.sql(
-            "SELECT track_row AS row, duration_ms, isrc, hash(key) AS key, versions, detail, marks, person, people, person AS who,"
+            "SELECT track_row AS row, duration_ms, isrc, name AS key, versions, detail, marks, person, people, person AS who,"
             " key AS text FROM clusters_track ORDER BY row"
         ).to_arrow_table()
     known = {row: n for n, row in enumerate(table.column("row").to_pylist())}

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 import evidence_maker as made
 from support import make_archive, tenuto
-from tenuto.archive.layout import read_pointer
+from tenuto.archive.layout import Layout, read_pointer
 from tenuto.catalogue import open_current
 from tenuto.catalogue.edition import open_edition
 
@@ -80,3 +81,60 @@ def test_killed_build_leaves_no_half_edition_and_the_next_one_is_the_undisturbed
 def test_build_killed_at_random_moments_always_ends_in_the_undisturbed_edition(shop):
     at_work = [_check_kill(shop, seed) for seed in range(100, 100 + KILLS)]
     assert any(at_work), "every build had ended before it was killed"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """An archive with more evidence than one process reads alone, and its edition."""
+    root = tmp_path_factory.mktemp("service") / "archive"
+    tenuto("bench", "generate", "--tracks", "80000", "--seed", "5", "--into", root)
+    layout = Layout(root)
+    began_at = time.monotonic()
+    tenuto("catalogue", "build", "--archive", root)
+    edition = open_current(layout)
+    return layout, edition, made.sha256s(edition.folder), time.monotonic() - began_at
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_build_by_several_processes_killed_at_random_moments_goes_on_from_the_parts_that_were_read(service):
+    layout, edition, sums, took_s = service
+    moments, is_gone_on = random.Random(3), False
+    for _ in range(KILLS):
+        for folder in (layout.catalogue, layout.parts):
+            shutil.rmtree(folder)
+        _kill_at(layout, moments.uniform(0.3, took_s))
+        named = read_pointer(layout.catalogue / "current")
+        assert named in {None, edition.info.edition}
+        assert _readers_of(layout) == [], "a process that read evidence outlived its build"
+        whole = {folder: (folder / "part.json").stat().st_mtime_ns for folder in _parts(layout)}
+        tenuto("catalogue", "build", "--archive", layout.root)
+        assert made.sha256s(edition.folder) == sums
+        assert all((folder / "part.json").stat().st_mtime_ns == at for folder, at in whole.items()), (
+            "a part was read twice"
+        )
+        is_gone_on |= 0 < len(whole) < len(_parts(layout)) or bool(whole and named is None)
+    assert is_gone_on, "no kill came between the first part and the end"
+
+
+def _parts(layout):
+    return (
+        [folder for folder in layout.parts.iterdir() if not folder.name.startswith(".")]
+        if layout.parts.is_dir()
+        else []
+    )
+
+
+def _readers_of(layout):
+    """The processes that still read this archive's evidence, a moment after."""
+    time.sleep(0.5)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            files = [str(handle.readlink()) for handle in (process / "fd").iterdir()]
+        except OSError:
+            continue
+        if b"tenuto.catalogue.reader_process" in words and any(name.startswith(str(layout.root)) for name in files):
+            found.append(process.name)
+    return found

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelled_pairs import TRACKS, Measured
 
-from tenuto.catalogue.clusters import THRESHOLD, find_clusters
+from tenuto.catalogue.clusters import THRESHOLD, candidates, find_clusters, plain
 from tenuto.catalogue.clusters.features import make_features
 from tenuto.catalogue.clusters.score import SPAN_MAX_MS
 from tenuto.catalogue.clusters.union import components
@@ -364,12 +364,72 @@ TITLES = [
     "Song (II)",
     "Part (II)",
     "x (n) y",
+    "Don't! (Live)",
+    "P!nk's",
+    "E.T.",
+    "J. S. Bach, Op. 1",
+    "Jay-Z - x",
+    "a - ",
+    "- a",
+    "a -(b)",
+    "Up-Down / Left",
+    "A/B",
+    "Why?! ...",
+    "???",
+    "A & B & (C)",
+    "a &",
+    "x, the",
+    "Fire und Ice, Pt. 2",
+    "Pt. II",
+    "Song, Pt. II (Live)",
+    "Vol. 3: n n n",
+    "part",
+    "Σίσυφος ΐ",
+    "Æther ÞŒ ẞ ßß İ ı",
+    "Ёлка йод ѐ",
+    "أحمد آمن ؤئ محـمد",
+    "هَذا",
+    "がか ソング",
+    "퀘 촟",
+    "ก็ กํา กู่ กู่",
+    "क़ानून की",
+    "क\u093c x",
+    "é и",
+    "Song (feat. 퀘 촟)",
+    "Song (Live) [ft. É & B] - Mono",
+    "Song (feat. (A) B)",
+    "Song (a (feat. B) c)",
+    "Song (feat. A) the",
+    "Song,(feat. A) the",
+    "Song -(Feat. A)Live",
+    "Song (feat. .)",
+    "Song ) (feat. A)",
+    "Song (featuring A - B)",
+    "Song (feat. A) feat. B (Live)",
+    "Song (feat. A) Remix",
+    "Song [ft - ",
+    "Song (feat. A)+ ",
+    "B (Live) #2",
+    "Song, The ",
+    "أู",
 ]
+
+
+PIECES = ["Song", "the ", "Die ", " ", " - ", "(", ")", "[", "]", "feat. ", "ft ", "X", "É", "퀘", "Live", ", ", "Pt. ", "2", "II",
+          "n ", " und ", "&", "-", "!", ".", "?", "'", "Remix", "Mono"]  # fmt: skip
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    st.lists(st.one_of(st.sampled_from(TITLES), st.text(st.sampled_from("aéßŞx '()[]-&2İ̈")), st.text()), max_size=30)
+    st.lists(
+        st.one_of(
+            st.sampled_from(TITLES),
+            st.text(st.sampled_from("aéßŞx '’()[]-&2İ̈!?,.:/яйёσςاأكがกู่ की퀘")),
+            st.lists(st.sampled_from(PIECES), max_size=6).map("".join),
+            st.text(),
+        ),
+        max_size=30,
+    )
 )
 def test_sql_reads_plain_titles_and_credits_as_python_does(texts):
     texts = [text.encode("utf-8", "ignore").decode() for text in [*texts, *TITLES]]
@@ -402,6 +462,61 @@ def test_sql_reads_plain_titles_and_credits_as_python_does(texts):
             ], text
         else:
             assert n not in found
+
+
+def test_sql_folds_every_letter_it_takes_as_python_does():
+    letters = [chr(code) for code in range(0x20, 0x30000) if not 0xD800 <= code < 0xE000]
+    with duckdb.connect(config={"threads": 1}) as con:
+        con.register("letters", pa.table({"said": [form for one in letters for form in (f"b{one}c", f"{one} z")]}))
+        for read, want in [
+            (plain.plain_titles, lambda said: parse_title(said).key),
+            (plain.plain_credits, lambda said: " ".join(artist_keys([said]))),
+        ]:
+            found = con.execute(
+                f"SELECT said, {plain.without_articles('plain')} FROM ({read('FROM letters')}) WHERE plain IS NOT NULL"
+            ).fetchall()
+            assert len(found) > 70_000  # Han, Hangul, kana, Latin and more; else the test sees nothing
+            assert [(said, key, want(said)) for said, key in found if key != want(said)] == []
+
+
+def test_most_titles_in_common_scripts_need_no_python():
+    said = ["The Song", "Ça ira: L'été!", "Ødegård & Łódź", "Где-то ёлки", "夜に駆ける", "사랑 노래", "أغنية", "สวัสดี ครู",
+            "हिन्दी गीत", "Σ' αγαπώ", "Hits, Vol. 2", "Feuer und Eis"]  # fmt: skip
+    with duckdb.connect() as con:
+        con.register("titles", pa.table({"said": said}))
+        found = con.execute(f"SELECT said FROM ({plain.plain_titles('FROM titles')}) WHERE plain IS NULL").fetchall()
+    assert found == []
+
+
+def test_the_result_does_not_depend_on_how_rows_come_in_batches(monkeypatch):
+    rows, _ = made_tracks(2_000, seed=5)
+    rows += [
+        track(f"Song ({place})", ms=200_000 + 10 * n)
+        for n in range(100)
+        for place in ("Live", "Live in Cork", "Live in Oslo")
+    ]
+    whole = clusters_of(rows)
+    for size in (1_000, 2_048, 7_000):  # no run is longer
+        monkeypatch.setattr(candidates, "BATCH_ROWS", size)
+        assert clusters_of(rows).links.equals(whole.links)
+
+
+def test_a_run_longer_than_a_batch_is_parted_alike_whatever_comes_with_it(monkeypatch):
+    monkeypatch.setattr(candidates, "BATCH_ROWS", 50)
+    rows = [
+        track(f"Song ({place})", ms=200_000 + 10 * n)
+        for n in range(100)
+        for place in ("Live", "Live in Cork", "Live in Oslo")
+    ]
+    found = [clusters_of(rows, threads=threads) for threads in (1, 2, 4)]
+    assert found[0].links.equals(found[1].links)
+    assert found[0].links.equals(found[2].links)
+    assert found[0].links.num_rows == len(rows)
+
+
+def test_a_credit_of_ten_thousand_people_and_one_of_one_are_read():
+    crowd = [f"Person {n}" for n in range(10_000)]
+    assert are_same(track(artist=crowd), track(artist=crowd), track(artist="Person 0"))
 
 
 def made_tracks(count, seed=1):

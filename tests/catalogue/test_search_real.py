@@ -5,14 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-from search_maker import make_index, row
+from search_maker import Made, make_index, row
 
 from support import shared_data
-from tenuto.catalogue.search import TextIndex
 
 
 @pytest.fixture(scope="module")
-def classic_rock(tmp_path_factory: pytest.TempPathFactory) -> TextIndex:
+def classic_rock(tmp_path_factory: pytest.TempPathFactory) -> Made:
     file = shared_data("classic-rock") / "classic-rock/classic-rock-song-list.csv"
     with file.open(encoding="utf-8", newline="") as lines:
         rows = [
@@ -23,7 +22,7 @@ def classic_rock(tmp_path_factory: pytest.TempPathFactory) -> TextIndex:
 
 
 @pytest.fixture(scope="module")
-def grateful_dead(tmp_path_factory: pytest.TempPathFactory) -> TextIndex:
+def grateful_dead(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = shared_data("gdshowsdb") / "data/gdshowsdb"
     names = [name for file in sorted(folder.glob("197*.yaml")) for name in _names(file)]
     assert len(names) > 5_000
@@ -62,12 +61,12 @@ def _names(file: Path) -> list[tuple[str, str]]:
         ("hey jude", "Hey Jude", "The Beatles"),
     ],
 )
-def test_classic_rock_is_found(classic_rock: TextIndex, typed: str, title: str, artist: str) -> None:
+def test_classic_rock_is_found(classic_rock: Made, typed: str, title: str, artist: str) -> None:
     hit = classic_rock.search(typed)[0]
     assert (hit.title.casefold(), hit.artist.casefold()) == (title.casefold(), artist.casefold())
 
 
-def test_an_artist_gives_what_is_played_most_of_theirs_first(classic_rock: TextIndex) -> None:
+def test_an_artist_gives_what_is_played_most_of_theirs_first(classic_rock: Made) -> None:
     hits = [hit for hit in classic_rock.search("led zeppelin", limit=100) if hit.artist == "Led Zeppelin"]
     assert len(hits) > 20
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -86,9 +85,9 @@ def test_an_artist_gives_what_is_played_most_of_theirs_first(classic_rock: TextI
         ("ship of fools", "Ship Of Fools"),
     ],
 )
-def test_songs_of_the_grateful_dead_are_found(grateful_dead: TextIndex, typed: str, title: str) -> None:
+def test_songs_of_the_grateful_dead_are_found(grateful_dead: Made, typed: str, title: str) -> None:
     assert grateful_dead.search(typed)[0].title == title
 
 
-def test_the_town_of_a_concert_narrows_its_songs(grateful_dead: TextIndex) -> None:
+def test_the_town_of_a_concert_narrows_its_songs(grateful_dead: Made) -> None:
     assert {hit.release for hit in grateful_dead.search("playing in the band san bernardino")} == {"San Bernardino"}

@@ -146,6 +146,14 @@ class SourceSettings(Document):
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
     credentials: str | None = None
     options: dict[str, str | int | float | bool] = {}
+    describes: tuple[Name, ...] = ()
+    matched_by: tuple[Literal["id", "mbid", "code"], ...] = ("id", "mbid", "code")
+
+
+class CatalogueSettings(Document):
+    """How an edition is made of several sources: for a field (`track.title`, `*` for all) whose word comes first."""
+
+    precedence: dict[str, tuple[Name, ...]] = {}
 
 
 class SwarmSettings(Document):
@@ -179,6 +187,7 @@ class Settings(Document):
     selection: SelectionSettings = SelectionSettings()
     crates: CrateSettings = CrateSettings()
     sources: dict[Name, SourceSettings] = {}
+    catalogue: CatalogueSettings = CatalogueSettings()
     swarm: SwarmSettings = SwarmSettings()
     mirror: MirrorSettings | None = None
 
@@ -190,6 +199,21 @@ class Settings(Document):
             raise ValueError("keys.age_recipients is missing: whom dark crates are encrypted to")
         if self.mirror is not None and self.sources:
             raise ValueError("a mirror has no sources: it holds what another archive publishes")
+        return self
+
+    @model_validator(mode="after")
+    def _describes_what_is_there(self) -> "Settings":
+        for name, source in self.sources.items():
+            for other in source.describes:
+                if other not in self.sources or other == name or self.sources[other].describes:
+                    raise ValueError(
+                        f"sources.{name}.describes: {other!r} is no other source of this archive that has things of its own"
+                    )
+            if source.describes and not source.matched_by:
+                raise ValueError(f"sources.{name}.matched_by is empty; say how its records are matched: id, mbid, code")
+        for field, names in self.catalogue.precedence.items():
+            if unknown := [name for name in names if name not in self.sources]:
+                raise ValueError(f"catalogue.precedence.{field}: there is no source {', '.join(unknown)}")
         return self
 
 

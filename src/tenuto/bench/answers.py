@@ -46,7 +46,7 @@ def _block_pages(
     releases = catalogue.release_columns(block, order, tracks.popularity)
     shares = () if isinstance(catalogue, NewReleases) else wanted.shares
     now = after(catalogue.dice, shares, tracks)
-    mixed = np.argsort(catalogue.dice.bits("page order", releases.numbers), kind="stable")
+    mixed = catalogue.page_order(block, order)
     sizes = order.sizes[mixed]
     starts = (np.cumsum(order.sizes) - order.sizes)[mixed]
     rows = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(tracks.numbers))

@@ -135,9 +135,9 @@ class Catalogue:
         release = np.repeat(np.arange(len(order.sizes)), order.sizes)
         main = self._main_artist(block, slots, origin, is_there)
         spoken = self.languages_of(main)
-        counts, artists, roles, guests, is_featured = self._credits(songs, main)
-        popular = figures.popularity(dice.unit("popularity", numbers))
-        listens, silent = figures.listens(dice, numbers, popular)
+        counts, artists, roles = self._credits(songs, main)
+        guests, is_featured = _seconds(counts, artists, roles)
+        popular, listens, silent = self.heard(block, order)
         years = figures.years(dice, self._release_number(recordings))
         is_spread = order.sizes[release] > _ONE_DISC_MAX
         return Tracks(
@@ -156,11 +156,36 @@ class Catalogue:
             listens=listens,
             silent=silent,
             languages=np.where(dice.unit("language known", recordings) < _LANGUAGE_KNOWN, spoken, -1),
-            markets=power(dice.unit("markets", self._release_number(numbers)), MARKET_SETS, 4.0),
+            markets=self.markets(block, order),
             credit_counts=counts,
             artists=artists,
             roles=roles,
         )
+
+    def popularity(self, block: int, order: Order) -> I64:
+        """The popularity of each track of a block."""
+        return figures.popularity(self.dice.unit("popularity", block * self.layout.tracks + order.slots))
+
+    def markets(self, block: int, order: Order) -> I64:
+        """The number of the set of markets of each track of a block: that of its release."""
+        of = self._release_number(block * self.layout.tracks + order.slots)
+        return power(self.dice.unit("markets", of), MARKET_SETS, 4.0)
+
+    def heard(self, block: int, order: Order) -> tuple[I64, I64, I64]:
+        """Popularity and listens of each track of a block, and the places of those without a count."""
+        popular = self.popularity(block, order)
+        return popular, *figures.listens(self.dice, block * self.layout.tracks + order.slots, popular)
+
+    def credits(self, block: int, order: Order) -> tuple[I64, I64, I64]:
+        """How many credits each track of a block has; then artists (rows) and roles, one after the other."""
+        origin, is_there = self._origin(block, order.slots)
+        songs = np.where(is_there, origin, block * self.layout.tracks + order.slots)
+        return self._credits(songs, self._main_artist(block, order.slots, origin, is_there))
+
+    def page_order(self, block: int, order: Order) -> I64:
+        """The releases of a block as they stand on the pages, which is not the order of their ids."""
+        numbers = block * self.layout.releases + order.releases
+        return np.argsort(self.dice.bits("page order", numbers), kind="stable")
 
     def recordings(self, block: int, slots: I64) -> I64:
         """The number of the recording that each track of a block holds: that of the first track with it."""
@@ -241,18 +266,14 @@ class Catalogue:
         back = pow(step_through(self.artists), -1, self.artists) if self.artists > 1 else 0
         return (rows - self.seed % self.artists) % self.artists * back % self.artists
 
-    def _credits(self, songs: I64, main: I64) -> tuple[I64, I64, I64, I64, Bools]:
-        """Counts, artists and roles; and for each track its second name and whether that one is featured."""
+    def _credits(self, songs: I64, main: I64) -> tuple[I64, I64, I64]:
+        """Counts, artists and roles."""
         counts = 1 + np.searchsorted(np.array(_MORE_NAMES), self.dice.unit("names", songs), side="right")
         place = figures.within(counts)
         which = np.repeat(songs, counts) * 4 + place
         drawn = self._artist_row(power(self.dice.unit("credit", which), self.artists, _ARTIST_EXPONENT))
         roles = np.searchsorted(_ROLE_SHARES, self.dice.unit("role", which), side="right")
-        artists = np.where(place == 0, np.repeat(main, counts), drawn)
-        roles = np.where(place == 0, 0, roles)
-        second = np.minimum(np.cumsum(counts) - counts + 1, len(artists) - 1)
-        is_featured = (counts > 1) & (roles[second] == ROLES.index("featured"))
-        return counts, artists, roles, artists[second], is_featured
+        return counts, np.where(place == 0, np.repeat(main, counts), drawn), np.where(place == 0, 0, roles)
 
     def _track_titles(
         self, numbers: I64, songs: I64, spoken: I64, is_same: Bools, is_version: Bools, guests: I64, is_featured: Bools
@@ -325,6 +346,12 @@ class NewReleases(Catalogue):
     def artist_ids(self, rows: I64) -> pa.Array:
         """Those of the catalogue."""
         return self._before.artist_ids(rows)
+
+
+def _seconds(counts: I64, artists: I64, roles: I64) -> tuple[I64, Bools]:
+    """For each track its second name and whether that one is featured."""
+    second = np.minimum(np.cumsum(counts) - counts + 1, len(artists) - 1)
+    return artists[second], (counts > 1) & (roles[second] == ROLES.index("featured"))
 
 
 @lru_cache(maxsize=4)

@@ -10,8 +10,9 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from time import sleep
@@ -43,14 +44,30 @@ def generate(folder: Path, archive: str, wanted: Wanted, workers: int, progress:
     harvest = folder / wanted.harvest
     _begin(harvest, wanted)
     progress.begin(f"lay out {wanted.harvest}")
-    parts = parts_of(wanted)
-    totals = totals_of(wanted)
+    parts, totals = parts_of(wanted), totals_of(wanted)
+    files = write_files(harvest, wanted, totals, parts, workers, progress)
+    manifest = manifest_of(archive, wanted, totals, parts, files)
+    write_manifest(harvest, manifest)
+    return manifest
+
+
+def write_files(
+    harvest: Path, wanted: Wanted, totals: Totals, parts: Sequence[Part], workers: int, progress: Progress
+) -> tuple[EvidenceFile, ...]:
+    """Write these files of a harvest, in so many processes; they are given in the order of `parts`."""
     progress.begin(f"generate {wanted.harvest}", sum(part.tracks for part in parts), "tracks")
     files: dict[int, EvidenceFile] = {}
     for part, file in _written(harvest, wanted, totals, parts, workers):
         files[part.number] = file
         progress.advance(part.tracks)
-    manifest = HarvestManifest(
+    return tuple(files[part.number] for part in parts)
+
+
+def manifest_of(
+    archive: str, wanted: Wanted, totals: Totals, parts: Sequence[Part], files: tuple[EvidenceFile, ...]
+) -> HarvestManifest:
+    """What harvest.json says of a harvest of these parts."""
+    return HarvestManifest(
         archive=archive,
         source=SOURCE,
         kind=KIND,
@@ -61,10 +78,8 @@ def generate(folder: Path, archive: str, wanted: Wanted, workers: int, progress:
         reconciled=(
             Reconciled(what="tracks", said={"by tracks": totals.tracks, "total": totals.tracks}, found=totals.tracks),
         ),
-        files=tuple(files[number] for number in sorted(files)),
+        files=files,
     )
-    write_manifest(harvest, manifest)
-    return manifest
 
 
 def _begin(harvest: Path, wanted: Wanted) -> None:
@@ -83,7 +98,7 @@ def _begin(harvest: Path, wanted: Wanted) -> None:
 
 
 def _written(
-    harvest: Path, wanted: Wanted, totals: Totals, parts: list[Part], workers: int
+    harvest: Path, wanted: Wanted, totals: Totals, parts: Sequence[Part], workers: int
 ) -> Iterator[tuple[Part, EvidenceFile]]:
     """Each part's file, as they are done, at most two tasks a process waiting."""
     if workers == 1 or len(parts) == 1:
@@ -97,9 +112,10 @@ def _written(
         flying: dict[Future[EvidenceFile], Part] = {}
         try:
             while left or flying:
-                while left and len(flying) < 2 * workers:
-                    part = left.popleft()
-                    flying[pool.submit(write_part, harvest, wanted, totals, part)] = part
+                with _deaf_to_ctrl_c():  # processes begin here
+                    while left and len(flying) < 2 * workers:
+                        part = left.popleft()
+                        flying[pool.submit(write_part, harvest, wanted, totals, part)] = part
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
                     yield flying.pop(future), future.result()
         finally:
@@ -138,6 +154,16 @@ def _members(name: str, wanted: Wanted, totals: Totals, part: Part) -> Iterator[
     for key, body in answers(wanted, totals, part):
         answer = Answer(Request(key, PLACE + key), body, "application/json", wanted.at, 200, headers)
         yield packed_answer(answer, SOURCE, KIND, _LEVEL)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Ctrl-C comes when the block has ended; processes that are started in it never hear of it, not even before `_calm`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _calm(parent: int) -> None:

@@ -91,11 +91,11 @@ def _with_markets(listed: list[Track], total: int) -> Page:
     place = {name: number for number, name in enumerate(used)}
     for track in listed:
         track.markets = place[track.markets]
-    return Page(total, tracks=listed, market_sets=[_markets(name) for name in used])
+    return Page(total, tracks=listed, market_sets=[market_codes(name) for name in used])
 
 
 @lru_cache(maxsize=MARKET_SETS)
-def _markets(number: int) -> list[str]:
+def market_codes(number: int) -> list[str]:
     """The countries of one of the sets; the first is all of them, and by far the commonest."""
     chance = Dice(0).unit("market set", number * MARKET_SETS + np.arange(len(_MARKETS)))
     share = 1.0 if number == 0 else (number % 20 + 1) / 21

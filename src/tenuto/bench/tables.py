@@ -1,6 +1,7 @@
 """The same catalogue as tables at once, without evidence: Arrow batches in the order that the rows of an edition have."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,34 +10,35 @@ import pyarrow.compute as pc
 
 from tenuto.bench.catalogue import Catalogue
 from tenuto.bench.chance import I64
-from tenuto.bench.columns import ROLES, TYPES, Artists, Releases, Tracks
+from tenuto.bench.columns import ROLES, TYPES, Artists, Order, Releases, Tracks
 from tenuto.bench.figures import within
 from tenuto.bench.words import CODES
 from tenuto.model.tables import TABLES
-from tenuto.sources.generated import LISTENS_SCOPE
+from tenuto.sources.generated import LISTENS_SCOPE, PAGE
 
 SOURCE = "generated"
+FIRST_DAY = date(2026, 1, 31)
+"""Of the first harvest, where nobody says another day."""
+
 _PRECISIONS = pa.array(["year", "month", "day"])
 
 
 def tables(seed: int, tracks: int, first: int = 0, count: int | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
     """(table, batch) for the blocks `[first, first + count)` of a catalogue, each table's batches in row order.
 
-    Tables are `artist`, `release`, `track` and `credit`, with the columns and types of an edition (`model.tables`); what only
-    evidence gives (evidence_id, listens_on, statement_rows) is null. A block has 43,700 tracks and 10,000 releases, and its
-    share of the artists; one block takes some 150 MB.
+    Tables are `artist`, `release`, `track` and `credit`, with the columns and types of an edition (`model.tables`), as one that was
+    built from the harvest of FIRST_DAY has them; evidence ids are made up, as many as there would be answers, and clusters
+    are null. A block has 43,700 tracks and 10,000 releases, and its share of the artists; one block takes some 150 MB.
     """
     catalogue = Catalogue(seed, tracks)
     end = catalogue.blocks if count is None else min(catalogue.blocks, first + count)
     for block in range(first, end):
-        begin, stop = (catalogue.artists * number // catalogue.blocks for number in (block, block + 1))
-        yield "artist", _artists(catalogue.artist_columns(begin, stop - begin))
         order = catalogue.order(block)
         columns = catalogue.track_columns(block, order)
-        releases = catalogue.release_columns(block, order, columns.popularity)
-        yield "release", _releases(releases)
-        yield "track", _tracks(columns, releases.first_row)
-        yield "credit", _credits(columns)
+        yield "artist", artist_batch(catalogue, block)
+        yield "release", release_batch(catalogue, block, order)
+        yield "track", track_batch(catalogue, block, order, columns)
+        yield "credit", credit_batch(catalogue, block, order)
 
 
 def truth(seed: int, tracks: int, rows: I64) -> I64:
@@ -66,8 +68,12 @@ def _constant(text: str, rows: int) -> pa.Array:
     return pa.repeat(text, rows)
 
 
-def _artists(artists: Artists) -> pa.RecordBatch:
+def artist_batch(catalogue: Catalogue, block: int) -> pa.RecordBatch:
+    """A block's share of the artists."""
+    begin, stop = (catalogue.artists * number // catalogue.blocks for number in (block, block + 1))
+    artists: Artists = catalogue.artist_columns(begin, stop - begin)
     rows = len(artists.ids)
+    pages = (artists.first_row + np.arange(rows)) // PAGE
     return _batch(
         "artist",
         artist_row=artists.first_row + np.arange(rows),
@@ -77,11 +83,15 @@ def _artists(artists: Artists) -> pa.RecordBatch:
         genres=_lists(artists.genre_counts, artists.genres),
         popularity=artists.popularity,
         followers_count=artists.followers,
+        evidence_id=catalogue.dice.bits("evidence of artists", pages),
     )
 
 
-def _releases(releases: Releases) -> pa.RecordBatch:
+def release_batch(catalogue: Catalogue, block: int, order: Order) -> pa.RecordBatch:
+    """The releases of a block."""
+    releases: Releases = catalogue.release_columns(block, order, catalogue.popularity(block, order))
     rows = len(releases.ids)
+    pages = block * catalogue.layout.releases + _release_places(catalogue, block, order)[0] // PAGE
     return _batch(
         "release",
         release_row=releases.first_row + np.arange(rows),
@@ -98,13 +108,16 @@ def _releases(releases: Releases) -> pa.RecordBatch:
         popularity=releases.popularity,
         tracks_count=releases.tracks_counts,
         artist_rows=_lists(np.ones(rows, dtype=np.int64), pa.array(releases.artists)),
+        evidence_id=catalogue.dice.bits("evidence of releases", pages),
     )
 
 
-def _tracks(tracks: Tracks, first_release: int) -> pa.RecordBatch:
+def track_batch(
+    catalogue: Catalogue, block: int, order: Order, tracks: Tracks, clusters: pa.Array | None = None
+) -> pa.RecordBatch:
+    """The tracks of a block; `clusters` are their `cluster_row`."""
     rows = len(tracks.ids)
-    is_silent = np.zeros(rows, dtype=np.bool_)
-    is_silent[tracks.silent] = True
+    places = _release_places(catalogue, block, order)[1][tracks.release] + order.places
     is_spoken = tracks.languages >= 0
     languages = _lists(is_spoken.astype(np.int64), pa.array(CODES).take(pa.array(tracks.languages[is_spoken])))
     return _batch(
@@ -113,27 +126,70 @@ def _tracks(tracks: Tracks, first_release: int) -> pa.RecordBatch:
         source=_constant(SOURCE, rows),
         track_id=tracks.ids,
         title=tracks.titles,
-        release_row=first_release + tracks.release,
+        release_row=block * catalogue.layout.releases + tracks.release,
         disc_number=tracks.disc,
         track_number=tracks.number,
         duration_ms=tracks.duration_ms,
         is_explicit=tracks.is_explicit,
         isrc=tracks.isrcs,
-        popularity=tracks.popularity,
-        listens_count=pa.array(tracks.listens, mask=is_silent),
-        listens_scope=pc.if_else(pa.array(is_silent), None, LISTENS_SCOPE),
+        **(heard := _heard(tracks.popularity, tracks.listens, tracks.silent)),
+        listens_on=pc.if_else(heard["listens_count"].is_valid(), pa.scalar(FIRST_DAY, pa.date32()), None),
         languages=languages,
+        statement_rows=pa.ListArray.from_arrays(np.zeros(rows + 1, dtype=np.int32), pa.array([], pa.uint32())),
+        cluster_row=clusters,
+        evidence_id=catalogue.dice.bits("evidence of tracks", block * catalogue.layout.tracks + places // PAGE),
     )
 
 
-def _credits(tracks: Tracks) -> pa.RecordBatch:
+def credit_batch(catalogue: Catalogue, block: int, order: Order) -> pa.RecordBatch:
+    """The credits of a block's tracks."""
+    counts, artists, roles = catalogue.credits(block, order)
     return _batch(
         "credit",
-        track_row=np.repeat(tracks.first_row + np.arange(len(tracks.ids)), tracks.credit_counts),
-        position=within(tracks.credit_counts) + 1,
-        artist_row=tracks.artists,
-        role=pa.array(ROLES).take(pa.array(tracks.roles)),
+        track_row=np.repeat(track_rows(catalogue, block, order), counts),
+        position=within(counts) + 1,
+        artist_row=artists,
+        role=pa.array(ROLES).take(pa.array(roles)),
     )
+
+
+def history_batch(catalogue: Catalogue, block: int, order: Order) -> pa.RecordBatch:
+    """What one harvest knows of how often the tracks of a block are heard."""
+    rows = track_rows(catalogue, block, order)
+    seen_on = pa.repeat(pa.scalar(FIRST_DAY, pa.date32()), len(rows))
+    heard = _heard(*catalogue.heard(block, order))
+    return _batch("history", track_row=rows, seen_on=seen_on, **heard, is_available=pa.repeat(True, len(rows)))
+
+
+def link_batch(catalogue: Catalogue, block: int, order: Order, clusters: pa.Array) -> pa.RecordBatch:
+    """A link of each track of a block that has a `cluster_row`: the truth's, so all are sure."""
+    rows = pa.array(track_rows(catalogue, block, order)).filter(clusters.is_valid())
+    score = np.ones(len(rows), dtype=np.float32)
+    return _batch("link", track_row=rows, reason=_constant("title", len(rows)), score=score)
+
+
+def track_rows(catalogue: Catalogue, block: int, order: Order) -> I64:
+    """The rows of a block's tracks."""
+    return block * catalogue.layout.tracks + np.arange(len(order.slots))
+
+
+def _heard(popularity: I64, listens: I64, silent: I64) -> dict[str, pa.Array]:
+    is_silent = np.zeros(len(listens), dtype=np.bool_)
+    is_silent[silent] = True
+    return {
+        "popularity": pa.array(popularity),
+        "listens_count": pa.array(listens, mask=is_silent),
+        "listens_scope": pc.if_else(pa.array(is_silent), None, LISTENS_SCOPE),
+    }
+
+
+def _release_places(catalogue: Catalogue, block: int, order: Order) -> tuple[I64, I64]:
+    """Of each release of a block its place on the pages, and that of its first track."""
+    mixed = catalogue.page_order(block, order)
+    places, begins = np.empty_like(mixed), np.empty_like(mixed)
+    places[mixed] = np.arange(len(mixed))
+    begins[mixed] = np.cumsum(order.sizes[mixed]) - order.sizes[mixed]
+    return places, begins
 
 
 def _lists(counts: I64, items: pa.Array) -> pa.Array:

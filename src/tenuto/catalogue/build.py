@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,9 @@ from tenuto.archive.durable import LEFTOVER_PREFIX
 from tenuto.archive.processes import processors
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.clusters import find_clusters
+from tenuto.catalogue.descriptions import Precedence, describe
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
+from tenuto.catalogue.history import load_days
 from tenuto.catalogue.lookup import forget_lookups
 from tenuto.catalogue.reading import Read, forget_others, read_all
 from tenuto.catalogue.rights import decide
@@ -38,7 +41,9 @@ from tenuto.model.tables import FINDING, LINK
 _OTHERS_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 2**29
 """Of the memory that is allowed, so much is for tables being written and for Python itself; the database gets the rest."""
 
-_LICENCES = "SELECT coalesce(licence, 'unknown') AS name, count(*) FROM said GROUP BY name ORDER BY name"
+_LICENCES = (
+    "SELECT coalesce(licence, 'unknown') AS name, sum(tracks)::BIGINT FROM fact_said GROUP BY name ORDER BY name"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,22 @@ class Limits:
     temp: Path | None = None
 
 
-def build(layout: Layout, progress: Progress, limits: Limits | None = None) -> Built:
+def build(
+    layout: Layout, progress: Progress, limits: Limits | None = None, precedence: Precedence | None = None
+) -> Built:
     """Build the edition of all finished harvests and make it current; raises UsageError where there are none."""
     harvests = all_harvests(layout.evidence)
-    return build_read(layout, harvests, read_all(layout.evidence, harvests, layout.parts, progress), progress, limits)
+    read = read_all(layout.evidence, harvests, layout.parts, progress)
+    return build_read(layout, harvests, read, progress, limits, precedence)
 
 
 def build_read(
-    layout: Layout, harvests: dict[str, list[HarvestManifest]], read: Read, progress: Progress, limits: Limits | None = None
+    layout: Layout,
+    harvests: dict[str, list[HarvestManifest]],
+    read: Read,
+    progress: Progress,
+    limits: Limits | None = None,
+    precedence: Precedence | None = None,
 ) -> Built:
     """Build the edition of evidence that was read already, into `read`; the evidence itself is not asked for."""
     remove_leftovers(layout.catalogue)
@@ -76,15 +89,16 @@ def build_read(
         sightings.add_source(source, parts)
     if sightings.is_empty():
         raise UsageError(f"{layout.root} holds no finished harvest; run: tenuto harvest")
-    digest = sightings.digest()
-    name = f"{sightings.newest().isoformat()}-{short_digest([FORMAT, digest])}"
+    precedence = precedence or Precedence()
+    digest, settings = sightings.digest(), tuple(precedence.lines())
+    name = f"{sightings.newest().isoformat()}-{short_digest([FORMAT, digest, *settings])}"
     is_new = not layout.edition(name).exists()
     damage = "" if is_new else damage_of(layout.edition(name))
     if is_new or damage:
         progress.begin(f"merge into {name}")
-        about = {"evidence_sha256": digest, "newest_evidence": sightings.newest()}
+        about = {"evidence_sha256": digest, "newest_evidence": sightings.newest(), "precedence": settings}
         with _database(layout, limits or Limits()) as con:
-            edition = _merge(con, layout, name, sightings, harvests, about)
+            edition = _merge(con, layout, name, sightings, harvests, precedence, about)
     else:
         edition = open_edition(layout.edition(name))
     make_current(layout, edition)
@@ -105,6 +119,7 @@ def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": processors(),
         "temp_directory": str(place),
+        "arrow_large_buffer_size": True,
     }
     if limits.memory_bytes is not None:
         config["memory_limit"] = f"{max(_DATABASE_MIN_BYTES, limits.memory_bytes - _OTHERS_BYTES)}B"
@@ -117,47 +132,46 @@ def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
 
 def _merge(
     con: duckdb.DuckDBPyConnection, layout: Layout, name: str, seen: Sightings, harvests: dict[str, list[HarvestManifest]],
-    about: dict[str, Any],
+    precedence: Precedence, about: dict[str, Any],
 ) -> Edition:  # fmt: skip
     """Merge what was seen, and write the edition."""
     merge.load(con, seen.parts, seen.table())
+    load_days(con, seen.days)
     merge.merge(con)
-    findings = [*_problems(con), *corrections.apply_corrections(con)]
+    findings = [*_problems(con), *describe(con, precedence), *corrections.apply_corrections(con)]
     merge.number(con)
     findings += _missing_references(con)
     statements, found = decide(con, seen.permissions)
-    links = cluster(con)
     findings = sorted({*findings, *found, *seen.findings})
-    tables = {
-        **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
-        "correction": partial(_beside, con, corrections.correction_table),
-        "statement": statements.to_reader,
-        "link": links.to_reader,
-        "finding": _finding_table(findings).to_reader,
-    }
     about |= {
         "sources": _sources(con, harvests),
         "licences": dict(con.execute(_LICENCES).fetchall()),
         "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
     }
-    return write_edition(layout, name, tables, about)
+    with ThreadPoolExecutor(1) as thread:
+        links = thread.submit(cluster, con.cursor())
+        tables = {
+            **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
+            "correction": partial(_beside, con, corrections.correction_table),
+            "statement": statements.to_reader,
+            "finding": _finding_table(findings).to_reader,
+            "link": lambda: links.result().select(LINK.names).to_reader(),
+            "track": lambda: merge.track_table(con.cursor(), links.result()),
+        }
+        return write_edition(layout, name, tables, about)
 
 
 def cluster(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """Make `track_cluster`, the `cluster_row` of each track that is not alone; returns the `link` table."""
+    """The links of the tracks that are not alone (see `find_clusters`)."""
     con.execute("""
-        CREATE VIEW track_heard AS
+        CREATE TEMP VIEW track_heard AS
         WITH names AS (
             SELECT track_row, list(coalesce(name, c.artist_id) ORDER BY position) AS artist
             FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
         )
         SELECT track.track_row, track.title, artist, release.title AS release_title, isrc, duration_ms
         FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row)""")
-    links = find_clusters(con, "track_heard").links
-    con.register("incoming", links)
-    con.execute("CREATE TABLE track_cluster AS SELECT track_row, cluster_row FROM incoming")
-    con.unregister("incoming")
-    return links.select(LINK.names)
+    return find_clusters(con, "track_heard").links
 
 
 def _beside(

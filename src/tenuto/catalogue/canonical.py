@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BLOCK_ROWS = 65_536
+_TEXT_MAX_BYTES = 2**30
 
 _Update = Callable[[Any], None]
 
@@ -41,7 +42,10 @@ class CanonicalDigest:
         return self._digest.hexdigest()
 
     def _take(self) -> None:
-        block = pa.Table.from_batches(self._pending).combine_chunks()
+        block = pa.Table.from_batches(self._pending)
+        if block.nbytes > _TEXT_MAX_BYTES:  # more than the offsets of plain strings can count
+            block = block.cast(pa.schema([field.with_type(_large(field.type)) for field in block.schema]))
+        block = block.combine_chunks()
         self._pending, self._count = [], 0
         for column in block.columns:
             _column(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, self._digest.update)
@@ -53,6 +57,10 @@ def canonical_digest(table: pa.Table) -> str:
     for batch in table.to_batches():
         digest.add(batch)
     return digest.hexdigest()
+
+
+def _large(kind: pa.DataType) -> pa.DataType:
+    return pa.large_string() if pa.types.is_string(kind) else kind
 
 
 def _column(column: pa.Array, update: _Update) -> None:

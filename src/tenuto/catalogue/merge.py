@@ -5,15 +5,21 @@ by evidence id, then by place in the answer. All of it is SQL over Arrow columns
 which evidence was read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from tenuto.catalogue.descriptions import description_table
 from tenuto.catalogue.edition import sql_rows
+from tenuto.catalogue.history import history_table
+from tenuto.catalogue.markets import availability_table, market_set_table
 from tenuto.catalogue.parts import Part
 from tenuto.catalogue.rows import KINDS, schema_of
+from tenuto.catalogue.sightings import SIGHTING
+from tenuto.catalogue.vanished import tombstone_table
 
 BATCH_ROWS = 65_536
 """Rows of a table that are handed on at once."""
@@ -24,7 +30,8 @@ _OWN_IDS = {"artist": "artist_id", "release": "release_id", "track": "track_id"}
 def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Table) -> None:
     """Show what was seen, of each kind, as `<kind>_seen`: the rows of those answers that count, with their stamp."""
     con.register("sightings", sightings)
-    con.execute("CREATE TABLE sighting AS SELECT * FROM sightings")
+    con.execute("CREATE TYPE source_name AS ENUM (SELECT DISTINCT source FROM sightings ORDER BY source)")  # sorts as numbers
+    con.execute("CREATE TABLE sighting AS SELECT * REPLACE (source::source_name AS source) FROM sightings")
     con.unregister("sightings")
     con.execute("CREATE TABLE part_file (filename VARCHAR, part INTEGER)")
     for kind in KINDS:
@@ -37,16 +44,17 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
             con.register("nothing", schema_of(kind).append(pa.field("filename", pa.string())).empty_table())
             con.execute(f"CREATE TABLE {rows} AS SELECT * FROM nothing")  # what is registered is of this cursor alone
             con.unregister("nothing")
+        join = "LEFT JOIN" if kind == "market_set" else "JOIN"  # a part holds each set once, whichever answer counts
         con.execute(f"""
             CREATE VIEW {kind}_seen AS
             SELECT r.* EXCLUDE (filename, record), s.* EXCLUDE (part, record)
-            FROM {rows} r JOIN part_file USING (filename) JOIN sighting s USING (part, record)""")
+            FROM {rows} r JOIN part_file USING (filename) {join} sighting s USING (part, record)""")
 
 
 def merge(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `artist_all`, `release_all` and `track_all` with one row a thing, live or gone."""
+    """Make `artist_merged`, `release_merged` and `track_merged` with one row a thing, live or gone; and what is said of listens."""
     for kind in _OWN_IDS:
-        con.execute(_merged(con, kind))
+        _merge(con, kind)
     con.execute("""
         CREATE TABLE listens AS
         SELECT source, track_id, arg_max(listens_count, (counted_on, evidence_id, ordinal)) AS listens_count,
@@ -59,22 +67,31 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
         FROM rank_seen WHERE is_live GROUP BY ALL""")
 
 
-def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
-    """One row a thing. What was seen once, most of a large catalogue, is taken as it is; the rest is merged field by field."""
+def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
+    """One row a thing. What was seen once, most of a large catalogue, is taken as it is; the rest is merged field by field. Where
+    all was seen once no copy is made: it is read where it lies.
+    """
     own = _OWN_IDS[kind]
-    stamp = {"source", "newest", "is_live", "first_seen", "last_seen", "fullness", "evidence_id", "ordinal", own}
+    stamp = {*SIGHTING.names, "fullness", "ordinal", own}
     names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]
     merged = "".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}, " for name in names)
-    once = "".join(f"{name}, " for name in names)
+    once, more = "".join(f"{name}, " for name in names), ""
     if kind == "track":
         merged += "arg_min(first_seen, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on, "
         once += "CASE WHEN listens_count IS NOT NULL THEN first_seen END AS counted_on, "
-    return f"""
-        CREATE TABLE {kind}_all AS
-        WITH often AS MATERIALIZED (
-            SELECT hash(source, {own}) AS hashed FROM {kind}_seen GROUP BY hashed HAVING count(*) > 1
-        ), several AS (
-            SELECT * FROM {kind}_seen WHERE hash(source, {own}) IN (FROM often)
+        more = ", NULL::VARCHAR AS licence_correction, NULL::UBIGINT AS correction_evidence_id"
+    con.execute(f"""
+        CREATE TABLE {kind}_often AS SELECT hash(source, {own}) AS hashed FROM {kind}_seen GROUP BY hashed HAVING count(*) > 1""")
+    [(is_often,)] = con.execute(f"SELECT EXISTS (FROM {kind}_often)").fetchall()
+    if not is_often:
+        con.execute(f"""
+            CREATE VIEW {kind}_merged AS
+            SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen, true AS is_once{more} FROM {kind}_seen""")
+        return
+    con.execute(f"""
+        CREATE TABLE {kind}_merged AS
+        WITH several AS (
+            SELECT * FROM {kind}_seen WHERE hash(source, {own}) IN (FROM {kind}_often)
         ), ranked AS (
             SELECT *, max(newest) OVER thing AS top,
                    row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id, ordinal) AS place
@@ -85,10 +102,10 @@ def _merged(con: duckdb.DuckDBPyConnection, kind: str) -> str:
             SELECT source, {own}, {merged}bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id
             FROM ranked WHERE newest = top GROUP BY source, {own}
         )
-        SELECT merged.*, first_seen, last_seen, false AS is_once FROM merged JOIN dated USING (source, {own})
+        SELECT merged.*, first_seen, last_seen, false AS is_once{more} FROM merged JOIN dated USING (source, {own})
         UNION ALL
-        SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen, true
-        FROM {kind}_seen WHERE hash(source, {own}) NOT IN (FROM often)"""
+        SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen, true{more}
+        FROM {kind}_seen WHERE hash(source, {own}) NOT IN (FROM {kind}_often)""")
 
 
 _PLACED = {
@@ -141,24 +158,57 @@ def release_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
         FROM release LEFT JOIN artists USING (release_row) ORDER BY release_row""").to_arrow_reader(BATCH_ROWS)
 
 
-def track_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """The `track` table, what is `said` of its tracks included: an operator's count of listens outranks a user's, a rank is no
-    count.
+def track_table(con: duckdb.DuckDBPyConnection, links: pa.Table) -> pa.RecordBatchReader:
+    """The `track` table, with what is `said` of its tracks and the clusters of `links`: an operator's count of listens outranks a
+    user's, a rank is no count.
+
+    Where nobody speaks of single tracks they are read as they lie, which is in order; else what is joined is sorted once more.
     """
-    return con.sql("""
-        SELECT track.* EXCLUDE (listens_count, listens_scope),
-               CASE WHEN l.track_id IS NULL THEN track.listens_count ELSE l.listens_count END AS listens_count,
-               CASE WHEN l.track_id IS NULL THEN track.listens_scope ELSE l.listens_scope END AS listens_scope,
-               CASE WHEN l.track_id IS NOT NULL THEN (l.counted_on || CASE length(l.counted_on)
-                        WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
-                    ELSE track.counted_on END AS listens_on,
-               coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank,
-               said.statement_rows, said.licence, said.licence_url, track_cluster.cluster_row
-        FROM track JOIN said USING (track_row) LEFT JOIN track_cluster USING (track_row)
-        LEFT JOIN listens l USING (source, track_id)
-        LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
-        LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id
-        ORDER BY track_row""").to_arrow_reader(BATCH_ROWS)
+    [(is_plain,)] = con.execute("""
+        SELECT NOT EXISTS (FROM listens) AND NOT EXISTS (FROM rank) AND count(*) = 1 FROM fact_said""").fetchall()
+    if is_plain:
+        con.execute("SET VARIABLE said = (SELECT fact_said FROM fact_said)")
+    rows = con.sql(_TRACK_PLAIN if is_plain else _TRACK_JOINED).to_arrow_reader(BATCH_ROWS)
+    return _clustered(rows, links)
+
+
+_TRACK_PLAIN = """
+    SELECT * EXCLUDE (counted_on), counted_on AS listens_on, NULL::UINTEGER AS listens_rank,
+           getvariable('said').statement_rows AS statement_rows, getvariable('said').licence AS licence,
+           getvariable('said').licence_url AS licence_url
+    FROM track"""
+
+_TRACK_JOINED = """
+    SELECT track.* EXCLUDE (listens_count, listens_scope),
+           CASE WHEN l.track_id IS NULL THEN track.listens_count ELSE l.listens_count END AS listens_count,
+           CASE WHEN l.track_id IS NULL THEN track.listens_scope ELSE l.listens_scope END AS listens_scope,
+           CASE WHEN l.track_id IS NOT NULL THEN (l.counted_on || CASE length(l.counted_on)
+                    WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE '' END)::DATE
+                ELSE track.counted_on END AS listens_on,
+           coalesce(rt.listens_rank, rr.listens_rank) AS listens_rank,
+           said.statement_rows, said.licence, said.licence_url
+    FROM track JOIN said USING (track_row)
+    LEFT JOIN listens l USING (source, track_id)
+    LEFT JOIN rank rt ON rt.source = track.source AND rt.own_id = 't' || track.track_id
+    LEFT JOIN rank rr ON rr.source = track.source AND rr.own_id = 'r' || track.release_id
+    ORDER BY track_row"""
+
+
+def _clustered(tracks: pa.RecordBatchReader, links: pa.Table) -> pa.RecordBatchReader:
+    """The tracks, which come in the order of their rows, with the `cluster_row` of those that `links` (by `track_row`) names."""
+    rows, clusters = (links.column(name).to_numpy() for name in ("track_row", "cluster_row"))
+    schema = tracks.schema.append(pa.field("cluster_row", pa.uint32()))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in tracks:
+            first = batch.column("track_row")[0].as_py()
+            begin, end = np.searchsorted(rows, [first, first + len(batch)])
+            of, is_alone = np.zeros(len(batch), np.uint32), np.ones(len(batch), np.bool_)
+            of[rows[begin:end] - first] = clusters[begin:end]
+            is_alone[rows[begin:end] - first] = False
+            yield pa.record_batch([*batch.columns, pa.array(of, mask=is_alone)], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def credit_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
@@ -175,48 +225,15 @@ def offer_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
         SELECT track_row, offer.* FROM track WHERE offer IS NOT NULL ORDER BY track_row""").to_arrow_reader(BATCH_ROWS)
 
 
-def history_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """The `history` table: each day on which a track was seen with other popularity or listens than before."""
-    [(is_simple,)] = con.execute("""
-        SELECT NOT EXISTS (FROM listens_seen) AND NOT EXISTS (FROM track_placed WHERE NOT is_once)""").fetchall()
-    once = """
-        SELECT track_row, first_seen AS seen_on, popularity, listens_count, listens_scope FROM track
-        WHERE is_once AND (popularity IS NOT NULL OR listens_count IS NOT NULL)"""
-    if is_simple:
-        return con.sql(f"{once} ORDER BY track_row").to_arrow_reader(BATCH_ROWS)
-    return con.sql("""
-        WITH seen AS (
-            SELECT source, track_id, first_seen AS seen_on, popularity, listens_count, listens_scope FROM track_seen
-            WHERE popularity IS NOT NULL OR listens_count IS NOT NULL
-            UNION
-            SELECT source, track_id, (counted_on || CASE length(counted_on) WHEN 4 THEN '-01-01' WHEN 7 THEN '-01' ELSE ''
-                   END)::DATE, NULL, listens_count, listens_scope FROM listens_seen
-        )
-        SELECT track_row, seen_on, seen.popularity, seen.listens_count, seen.listens_scope
-        FROM seen JOIN track USING (source, track_id)
-        WINDOW before AS (PARTITION BY track_row, seen.listens_scope
-                          ORDER BY seen_on, seen.popularity, seen.listens_count)
-        QUALIFY row_number() OVER before = 1
-             OR (seen.popularity, seen.listens_count) IS DISTINCT FROM
-                (lag(seen.popularity) OVER before, lag(seen.listens_count) OVER before)
-        ORDER BY ALL""").to_arrow_reader(BATCH_ROWS)
-
-
-def tombstone_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """The `tombstone` table: tracks that the newest harvest of their source no longer shows."""
-    return con.sql("""
-        SELECT source, 'track' AS kind, track_id AS own_id, title, 'vanished' AS reason,
-               first_seen AS first_seen_on, last_seen AS last_seen_on, evidence_id
-        FROM track_all WHERE NOT is_live ORDER BY source, own_id""").to_arrow_reader(BATCH_ROWS)
-
-
 ROWS = {
     "artist": artist_table,
     "release": release_table,
-    "track": track_table,
     "credit": credit_table,
     "offer": offer_table,
+    "market_set": market_set_table,
+    "availability": availability_table,
+    "description": description_table,
     "history": history_table,
     "tombstone": tombstone_table,
 }
-"""The tables that are made here."""
+"""The tables that are made here, but for `track`, which needs the clusters."""

@@ -7,10 +7,9 @@ order, once; which of their rows count is decided when all are there (sightings.
 import hashlib
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,8 +22,9 @@ from tenuto.archive.durable import folder_durably
 from tenuto.catalogue.rows import Rows, schema_of
 from tenuto.evidence import EvidenceRecord, read_records
 from tenuto.model.answers import OK, Answer
-from tenuto.model.records import CountSeen, Seen
-from tenuto.sources import PERMISSION_KEY, parse
+from tenuto.model.columns import Columns
+from tenuto.model.records import CountSeen
+from tenuto.sources import PERMISSION_KEY, parse_columns
 
 ANSWERS = pa.schema(
     [("record", pa.int32()), ("key", pa.binary()), ("outcome", pa.string()), ("uuid", pa.binary(16)), ("content", pa.binary(32)),
@@ -33,11 +33,13 @@ ANSWERS = pa.schema(
 """The answers of a part: `content` is null where nothing was read, `permission` is the file itself."""
 
 _ABOUT = "part.json"
-_LIBRARIES = ("fastwarc", "msgspec", "mutagen", "pyarrow", "python-debian")
-_TABLE = {"compression": "zstd", "compression_level": 1}
-_ENCODER = msgspec.json.Encoder()
-_AT_ONCE = 10_000
-"""Records of one answer held at a time: a list of listens is as long as a catalogue."""
+_LIBRARIES = ("fastwarc", "lxml", "msgspec", "mutagen", "pyarrow", "python-debian", "zlib-ng")
+_TABLE = {"compression": "zstd", "compression_level": 1, "write_statistics": False}
+_DISTINCT = frozenset({"artist_id", "release_id", "track_id", "title", "name", "isrc", "upc", "ordinal", "duration_ms",
+                       "listens_count", "followers_count", "key", "uuid", "content", "text", "message"})  # fmt: skip
+"""Columns whose values are mostly there once: a dictionary of them is work for nothing."""
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -150,29 +152,23 @@ def _taken(kind: str, answer: Answer, record: int, rows: Rows, *, is_known: bool
         digest.update(hashlib.sha256(answer.body).hexdigest().encode() + b"\n")
         return digest.digest()
     is_empty = True
-    seen = (item for item in parse(kind, answer) if not isinstance(item, CountSeen))  # harvest reconciles these
-    while items := list(islice(seen, _AT_ONCE)):
+    for columns in parse_columns(kind, answer):
+        if columns.record is CountSeen:  # harvest reconciles these
+            continue
         is_empty = False
-        digest.update(_lines(items))
+        digest.update(_line(columns))
         if not is_known:
-            rows.add(record, items)
+            rows.add(record, columns)
     rows.came_from(len(answer.body))
     return None if is_empty else digest.digest()
 
 
-def _lines(items: Sequence[Seen]) -> bytes:
-    """Records as the content's digest takes them: each as JSON and an LF."""
+def _line(columns: Columns) -> bytes:
+    """Records as the content's digest takes them: a line of JSON."""
     try:
-        return _ENCODER.encode_lines(items)
+        return _ENCODER.encode([columns.record.__name__, columns.count, columns.values]) + b"\n"
     except UnicodeEncodeError:  # a lone surrogate, of which JSON knows nothing
-        return b"".join(_line(item) for item in items)
-
-
-def _line(item: Seen) -> bytes:
-    try:
-        return _ENCODER.encode(item) + b"\n"
-    except UnicodeEncodeError:
-        return ascii(item).encode() + b"\n"
+        return ascii([columns.record.__name__, columns.count, sorted(columns.values.items())]).encode() + b"\n"
 
 
 def _answer(record: EvidenceRecord, answer: Answer, number: int, content: bytes | None) -> dict[str, Any]:
@@ -182,6 +178,12 @@ def _answer(record: EvidenceRecord, answer: Answer, number: int, content: bytes 
         "uuid": record.uuid.bytes if record.uuid else None, "content": content, "fetched_on": answer.fetched_at.date(),
         "evidence_id": record.evidence_id, "permission": answer.body if key == PERMISSION_KEY else None,
     }  # fmt: skip
+
+
+def _coded(schema: pa.Schema) -> list[str]:
+    """The columns that are worth a dictionary, by their paths."""
+    lists = {field.name for field in schema if pa.types.is_list(field.type)}
+    return [f"{name}.list.element" if name in lists else name for name in schema.names if name not in _DISTINCT]
 
 
 class _Writer:
@@ -200,10 +202,12 @@ class _Writer:
             writer.close()
         if error is not None:
             return
-        pq.write_table(pa.Table.from_pylist(self.answers, ANSWERS), self._folder / "answers.parquet", **_TABLE)
+        answers = pa.Table.from_pylist(self.answers, ANSWERS)
+        pq.write_table(answers, self._folder / "answers.parquet", use_dictionary=_coded(ANSWERS), **_TABLE)
 
-    def write(self, kind: str, batch: pa.RecordBatch) -> None:
+    def write(self, kind: str, rows: pa.Table) -> None:
         """The next rows of a kind."""
         if kind not in self._open:
-            self._open[kind] = pq.ParquetWriter(self._folder / f"{kind}.parquet", schema_of(kind), **_TABLE)
-        self._open[kind].write_batch(batch)
+            file, schema = self._folder / f"{kind}.parquet", schema_of(kind)
+            self._open[kind] = pq.ParquetWriter(file, schema, use_dictionary=_coded(schema), **_TABLE)
+        self._open[kind].write_table(rows)

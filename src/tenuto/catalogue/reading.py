@@ -19,7 +19,7 @@ from tenuto.archive.durable import remove_leftovers
 from tenuto.archive.processes import processors
 from tenuto.catalogue.parts import Part, Task, is_read, program_digest, read_part, sha256_of
 from tenuto.evidence import EvidenceFile, HarvestManifest
-from tenuto.model.errors import TenutoError
+from tenuto.model.errors import TenutoError, UsageError
 from tenuto.model.progress import Progress
 
 _ALONE_BYTES = 8 * 2**20
@@ -34,8 +34,10 @@ Read = dict[str, list[list[tuple[EvidenceFile, Part]]]]
 def read_all(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: Path, progress: Progress) -> Read:
     """The parts of all finished harvests; those that `store` has already are taken from there.
 
-    What a kill leaves is a part less. Raises TenutoError where a process cannot go on.
+    What a kill leaves is a part less. Raises UsageError where the archive's path is no UTF-8, TenutoError where a process cannot
+    go on.
     """
+    _check_path(store)
     remove_leftovers(store)
     tasks: dict[str, Task] = {}
     named: dict[str, list[list[tuple[EvidenceFile, Task]]]] = {}
@@ -61,6 +63,17 @@ def read_all(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: 
     }
 
 
+def _check_path(path: Path) -> None:
+    """Parquet and SQL know paths of UTF-8 alone; a name of other bytes would fail somewhere in the middle."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{str(path)!a}: the bytes of this path are no UTF-8, and no table can be made there; "
+            "move the archive below folders whose names are UTF-8"
+        ) from None
+
+
 def forget_others(store: Path, read: Read) -> None:
     """Delete the parts that nothing refers to any more: of evidence that is gone, or read by another program."""
     used = {part.folder for found in read.values() for files in found for _, part in files}
@@ -69,14 +82,29 @@ def forget_others(store: Path, read: Read) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def part_folders(evidence: Path, harvests: dict[str, list[HarvestManifest]], store: Path) -> set[Path]:
+    """Where the parts of all finished harvests are, by what harvest.json says; the files are not asked, so of a damaged one no part
+    is named.
+    """
+    return {
+        _part_folder(store, evidence / source / manifest.harvest / file.name, manifest.kind, file, file.sha256)
+        for source, manifests in harvests.items()
+        for manifest in manifests
+        for file in manifest.files
+    }
+
+
 def _task(path: Path, kind: str, file: EvidenceFile, store: Path) -> Task:
-    """A file as a task; its part is named by all that it depends on, each byte of the file first."""
+    """A file as a task."""
     found = sha256_of(path) if path.is_file() else "missing"
+    return Task(str(path), kind, file.sha256, file.records, str(_part_folder(store, path, kind, file, found)))
+
+
+def _part_folder(store: Path, path: Path, kind: str, file: EvidenceFile, found: str) -> Path:
+    """A part is named by all that it depends on, each byte of the file first (`found`, its SHA-256)."""
     own = "/".join(path.parts[-3:])
     depends = f"{own}\n{kind}\n{file.sha256}\n{file.records}\n{found}\n{program_digest()}"
-    return Task(
-        str(path), kind, file.sha256, file.records, str(store / hashlib.sha256(depends.encode()).hexdigest()[:32])
-    )
+    return store / hashlib.sha256(depends.encode()).hexdigest()[:32]
 
 
 def _read(tasks: Sequence[Task], progress: Progress) -> None:

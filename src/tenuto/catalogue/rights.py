@@ -19,6 +19,7 @@ _SAID = pa.schema(
         ("statement_rows", pa.list_(pa.uint32())),
         ("licence", pa.string()),
         ("licence_url", pa.string()),
+        ("tracks", pa.int64()),
     ]
 )
 _BATCH_ROWS = 50_000
@@ -31,7 +32,8 @@ _NAMES = """
 def decide(
     con: duckdb.DuckDBPyConnection, permissions: Mapping[str, tuple[str, int]]
 ) -> tuple[pa.Table, list[Finding]]:
-    """Make `said`: of each track (`track_row`) its `statement_rows`, `licence` and `licence_url`.
+    """Make `said`: of each track (`track_row`) its `statement_rows`, `licence` and `licence_url`; `fact_said` has each set of facts
+    once, with the number of its `tracks`.
 
     `permissions` are text and evidence id of each source that has one. Returns the `statement` table, and what was found.
     """
@@ -39,13 +41,13 @@ def decide(
     _group(con, rights)
     statements, conflicts = Statements(rights), list[tuple[int, str]]()
     con.execute(
-        "CREATE TABLE fact_said (fact_row BIGINT, statement_rows UINTEGER[], licence VARCHAR, licence_url VARCHAR)"
+        "CREATE TABLE fact_said (fact_row BIGINT, statement_rows UINTEGER[], licence VARCHAR, licence_url VARCHAR, tracks BIGINT)"
     )
     for facts in _facts(con):
         spoken = [statements.of(track, count) for _, track, count in facts]
         rows = [
-            (fact, list(one.rows), one.licence, one.licence_url)
-            for (fact, _, _), one in zip(facts, spoken, strict=True)
+            (fact, list(one.rows), one.licence, one.licence_url, count)
+            for (fact, _, count), one in zip(facts, spoken, strict=True)
         ]
         columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), _SAID, strict=True)]
         con.register("incoming", pa.table(columns, schema=_SAID))
@@ -53,7 +55,7 @@ def decide(
         con.unregister("incoming")
         conflicts += [(fact, one.conflict) for (fact, _, _), one in zip(facts, spoken, strict=True) if one.conflict]
     con.execute(
-        "CREATE VIEW said AS SELECT track_row, fact_said.* EXCLUDE (fact_row) FROM track_fact JOIN fact_said USING (fact_row)"
+        "CREATE VIEW said AS SELECT track_row, f.* EXCLUDE (fact_row, tracks) FROM track_fact JOIN fact_said f USING (fact_row)"
     )
     return statements.table(), [*statements.findings(), *_conflicts(con, conflicts)]
 
@@ -79,6 +81,9 @@ def _group(con: duckdb.DuckDBPyConnection, rights: Mapping[str, SourceRights]) -
         name: sorted(source for source, one in rights.items() if name in one.looks_at)
         for name in ("path", "release", "artist", "track")
     }
+    if not any(asked.values()) and _are_silent(con):
+        con.execute("CREATE VIEW track_fact AS SELECT track_row, 0::BIGINT AS fact_row FROM track")
+        return
     con.execute("CREATE TABLE looked_at (source VARCHAR, name VARCHAR)")
     if pairs := [(source, name) for name, sources in asked.items() for source in sources]:
         con.executemany("INSERT INTO looked_at VALUES (?, ?)", pairs)
@@ -101,10 +106,18 @@ def _group(con: duckdb.DuckDBPyConnection, rights: Mapping[str, SourceRights]) -
     columns = ["source", "own_id", "path", "release_id", "release_title", "artists", "licence_text", "attribution",
                "licence_correction", "correction_evidence_id"]  # fmt: skip
     con.execute(f"""
-        CREATE VIEW track_fact AS
+        CREATE TABLE track_fact AS
         WITH fact AS (SELECT {", ".join(columns)}, min(track_row)::BIGINT AS fact_row FROM track_facts GROUP BY ALL)
         SELECT track_row, fact_row FROM track_facts JOIN fact
         ON {" AND ".join(f"track_facts.{name} IS NOT DISTINCT FROM fact.{name}" for name in columns)}""")
+
+
+def _are_silent(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether all tracks are of one source and none says a thing of its rights."""
+    [(is_silent,)] = con.execute("""
+        SELECT count(DISTINCT source) = 1 AND count(licence_text) + count(attribution) + count(licence_correction) = 0
+        FROM track""").fetchall()
+    return bool(is_silent)
 
 
 def _facts(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[int, TrackFacts, int]]]:
@@ -134,8 +147,7 @@ def _conflicts(con: duckdb.DuckDBPyConnection, conflicts: list[tuple[int, str]])
     """A finding for each track whose statements disagree."""
     if not conflicts:
         return []
-    con.execute("CREATE TABLE conflict (fact_row BIGINT, message VARCHAR)")
-    con.executemany("INSERT INTO conflict VALUES (?, ?)", conflicts)
+    con.register("conflict", pa.table(list(zip(*conflicts, strict=True)), ["fact_row", "message"]))
     found = con.execute("""
         SELECT track_id, message, source, evidence_id
         FROM conflict JOIN track_fact USING (fact_row) JOIN track USING (track_row)""").fetchall()

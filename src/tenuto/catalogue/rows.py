@@ -1,30 +1,31 @@
-"""Records of connectors as columns: what was seen in which answer, before anything is merged.
+"""What connectors see, as Arrow tables: what was seen in which answer, before anything is merged.
 
-A batch of records becomes an Arrow batch, a column at a time. Texts are mended here, once for all connectors; a mended text is a
+Columns become Arrow arrays as they are. Texts are mended here, once for all connectors; a mended text is a
 problem of its record.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, groupby
-from operator import attrgetter
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tenuto.model.columns import OF_CREDITS, Columns, Lists, as_columns, as_records
 from tenuto.model.records import (
     ArtistSeen,
     CorrectionSeen,
     LicenceFileSeen,
     ListensSeen,
+    MarketSetSeen,
     OfferSeen,
     ProblemSeen,
     RankSeen,
     ReleaseSeen,
-    Seen,
     TrackSeen,
 )
-from tenuto.model.text import mend
+from tenuto.model.text import TEXT_MAX, is_clean, mend
 
 _NAMES = pa.list_(pa.string())
 _OFFER = pa.struct(
@@ -35,23 +36,31 @@ _OFFER = pa.struct(
 _TYPES: dict[str, pa.DataType] = {
     "popularity": pa.uint8(), "followers_count": pa.uint64(), "releases_count": pa.uint32(),
     "tracks_count": pa.uint32(), "disc_number": pa.uint32(), "track_number": pa.uint32(), "duration_ms": pa.uint32(),
-    "is_explicit": pa.bool_(), "listens_count": pa.uint64(), "listens_rank": pa.uint32(), "genres": _NAMES,
+    "is_explicit": pa.bool_(), "market_set_id": pa.uint64(), "listens_count": pa.uint64(), "listens_rank": pa.uint32(),
+    "genres": _NAMES,
     "languages": _NAMES, "artist_ids": _NAMES, "credit_artists": _NAMES, "credit_roles": _NAMES, "offer": _OFFER,
     **{field.name: field.type for field in _OFFER if field.type != pa.string()},
 }  # fmt: skip
 _PLACE = (("record", pa.int32()), ("ordinal", pa.int32()), ("fullness", pa.int32()))
-_BATCH_ROWS = 65_536
-_READ_MAX_BYTES = 2**28
+_BATCH_ROWS, _GROUP_ROWS = 2_048, 65_536
+"""Rows that are packed while the processor has them at hand, and that are handed on."""
+
+_READ_MAX_BYTES = 2**26
+"""Of answers; what is made of these has room in an Arrow array (2 GiB), mended texts of thrice the bytes included."""
+
+_MARKET_SETS_MAX = 65_536
+_RUN = 64
+"""Texts that are looked at together: mostly none of them has to be mended."""
+
 _SPACE, _TILDE = np.uint8(0x20), np.uint8(0x7E)
 _IDS = frozenset({"artist_id", "release_id", "track_id", "own_id", "artist_ids", "credit_artists", "path", "fetch_id"})
 """What names things stays to the letter: two files may differ in the normalisation of their names alone."""
 
-_OF_CREDITS = {"credit_artists": "artist_id", "credit_roles": "role"}
-
 KINDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "artist": (ArtistSeen, ArtistSeen.__struct_fields__),
     "release": (ReleaseSeen, ReleaseSeen.__struct_fields__),
-    "track": (TrackSeen, (*(name for name in TrackSeen.__struct_fields__ if name != "credits"), *_OF_CREDITS)),
+    "track": (TrackSeen, (*(name for name in TrackSeen.__struct_fields__ if name != "credits"), *OF_CREDITS)),
+    "market_set": (MarketSetSeen, MarketSetSeen.__struct_fields__),
     "listens": (ListensSeen, ListensSeen.__struct_fields__),
     "rank": (RankSeen, RankSeen.__struct_fields__),
     "licence_file": (LicenceFileSeen, LicenceFileSeen.__struct_fields__),
@@ -68,27 +77,29 @@ def schema_of(kind: str) -> pa.Schema:
 
 
 class Rows:
-    """Gathers records and hands them on as Arrow batches: `take(kind, batch)`."""
+    """Gathers what is seen and hands it on as Arrow tables: `take(kind, table)`."""
 
-    def __init__(self, take: Callable[[str, pa.RecordBatch], None]) -> None:
+    def __init__(self, take: Callable[[str, pa.Table], None]) -> None:
         self._take = take
         self._kind_of = {record: kind for kind, (record, _) in KINDS.items()}
         self._record, self._ordinal, self._read_bytes = -1, 0, 0
-        self._pending: dict[str, tuple[list[Any], list[int], list[int]]] = {kind: ([], [], []) for kind in KINDS}
+        self._pending = {kind: _Pending() for kind in KINDS}
+        self._packed: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
+        self._market_sets: set[int] = set()
 
-    def add(self, record: int, seen: Iterable[Seen]) -> None:
+    def add(self, record: int, columns: Columns) -> None:
         """What one answer says, or the next of it; `record` is its number."""
         if record != self._record:
             self._record, self._ordinal = record, 0
-        for type_, run in groupby(seen, type):
-            found = list(run)
-            items, records, ordinals = self._pending[kind := self._kind_of[type_]]
-            items += found
-            records += [record] * len(found)
-            ordinals += range(self._ordinal, self._ordinal + len(found))
-            self._ordinal += len(found)
-            if len(items) >= _BATCH_ROWS:
-                self._pack(kind)
+        first, self._ordinal = self._ordinal, self._ordinal + columns.count
+        if columns.record is MarketSetSeen:
+            columns = self._new_market_sets(columns)
+        if not columns.count:
+            return
+        pending = self._pending[kind := self._kind_of[columns.record]]
+        pending.add(record, first, columns)
+        if pending.count >= _BATCH_ROWS:
+            self._pack(kind)
 
     def came_from(self, size_bytes: int) -> None:
         """So many bytes of an answer were read: what much was read from is handed on early, so that memory is bounded."""
@@ -100,65 +111,139 @@ class Rows:
         """Hand on what is left; problems last, since packing the others makes some."""
         self._read_bytes = 0
         for kind in sorted(KINDS, key=lambda kind: kind == "problem"):
-            if self._pending[kind][0]:
+            if self._pending[kind].count:
                 self._pack(kind)
+            self._hand_on(kind)
+
+    def _new_market_sets(self, columns: Columns) -> Columns:
+        """Those that were not seen before: a set is the same wherever it is named, and most pages name the same."""
+        ids: Any = columns.values["market_set_id"]
+        if self._market_sets.issuperset(ids):
+            return Columns(MarketSetSeen, 0, {})
+        if len(self._market_sets) > _MARKET_SETS_MAX:
+            self._market_sets.clear()
+        seen = [one for one in as_records(columns) if isinstance(one, MarketSetSeen)]
+        new = [one for one in seen if one.market_set_id not in self._market_sets]
+        self._market_sets.update(one.market_set_id for one in new)
+        return next(as_columns(new), Columns(MarketSetSeen, 0, {}))
 
     def _pack(self, kind: str) -> None:
-        (items, records, ordinals), names = self._pending[kind], KINDS[kind][1]
-        self._pending[kind] = ([], [], [])
-        mended: dict[int, str] = {}
-        columns = [_column(name, items, mended) for name in names]
-        fullness = np.sum([column.is_valid().to_numpy(zero_copy_only=False) for column in columns], axis=0)
-        place = [pa.array(values, pa.int32()) for values in (records, ordinals, fullness)]
-        self._take(kind, pa.record_batch([*columns, *place], schema=schema_of(kind)))
+        """Pack what is pending while the processor still has it at hand."""
+        pending, self._pending[kind] = self._pending[kind], _Pending()
+        names, mended = KINDS[kind][1], dict[int, str]()
+        columns = [_column(name, pending, mended) for name in names]
+        place = [pa.array(numbers, pa.int32()) for numbers in (*pending.places(), _known_counts(columns))]
+        self._packed[kind].append(pa.table([*columns, *place], schema=schema_of(kind)))
+        if sum(table.num_rows for table in self._packed[kind]) >= _GROUP_ROWS:
+            self._hand_on(kind)
         if kind == "problem":
             return
         for row, kept in mended.items():
             subject = str(columns[0][row].as_py())[:200]
             problem = ProblemSeen(code="text-mended", subject=subject, message=f"read as {kept[:200]!r}")
-            for values, value in zip(self._pending["problem"], (problem, records[row], ordinals[row]), strict=True):
-                values.append(value)
+            [columns_] = as_columns([problem])
+            self._pending["problem"].add(place[0][row].as_py(), place[1][row].as_py(), columns_)
+
+    def _hand_on(self, kind: str) -> None:
+        if self._packed[kind]:
+            self._take(kind, pa.concat_tables(self._packed[kind]))
+            self._packed[kind] = []
 
 
-def _column(name: str, items: Sequence[Any], mended: dict[int, str]) -> pa.Array:
+class _Pending:
+    """Columns of one kind that are not packed yet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._given: dict[str, list[tuple[int, Sequence[Any] | Lists]]] = {}
+        self._runs: list[tuple[int, int, int]] = []
+
+    def add(self, record: int, ordinal: int, columns: Columns) -> None:
+        """The next, which stand in the answer of this number from a place on."""
+        for name, column in columns.values.items():
+            self._given.setdefault(name, []).append((self.count, column))
+        self._runs.append((record, ordinal, columns.count))
+        self.count += columns.count
+
+    def places(self) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+        """Of each row the number of its answer, and its place there."""
+        records, ordinals, counts = np.array(self._runs, np.int64).T
+        begins = np.cumsum(counts) - counts
+        return np.repeat(records, counts), np.arange(self.count) + np.repeat(ordinals - begins, counts)
+
+    def values(self, name: str) -> list[Any]:
+        """A field of all rows."""
+        return _joined(self._given.get(name, ()), self.count, None)
+
+    def lists(self, name: str) -> Lists:
+        """A field of all rows that is a list of texts."""
+        given: Any = self._given.get(name, ())
+        counts = _joined([(start, lists.counts) for start, lists in given], self.count, 0)
+        return Lists(counts, list(chain.from_iterable(lists.texts for _, lists in given)))
+
+    def is_silent(self, name: str) -> bool:
+        """Whether no row has this field."""
+        return name not in self._given
+
+
+def _joined(parts: Iterable[tuple[int, Any]], count: int, silence: int | None) -> list[Any]:
+    """Values of `count` rows, of which each part begins at a row; what no part gives is silent."""
+    values: list[Any] = []
+    for start, part in parts:
+        values += [silence] * (start - len(values))
+        values += part
+    return values + [silence] * (count - len(values))
+
+
+def _known_counts(columns: Sequence[pa.Array]) -> "np.ndarray[Any, Any]":
+    """How many values of each row are known."""
+    partly = [column for column in columns if 0 < column.null_count < len(column)]
+    whole = sum(not column.null_count for column in columns)
+    known = np.full(len(columns[0]), whole, np.int32)
+    for column in partly:
+        known += np.asarray(column.is_valid())
+    return known
+
+
+def _column(name: str, pending: _Pending, mended: dict[int, str]) -> pa.Array:
     """One field of all records; empty lists are null. `mended` gets the first text of a record that had to be."""
-    read = _kept if name in _IDS else _text
-    if name in _OF_CREDITS:
-        of_items = list(map(attrgetter("credits"), items))
-        flat = list(map(attrgetter(_OF_CREDITS[name]), chain.from_iterable(of_items)))
-        return _lists(of_items, flat, read, mended)
-    values = list(map(attrgetter(name), items))
     kind = _TYPES.get(name, pa.string())
-    if name == "offer":
-        return _offers(values, mended)
+    if pending.is_silent(name):
+        return pa.nulls(pending.count, kind)
     if kind == _NAMES:
-        return _lists(values, list(chain.from_iterable(values)), read, mended)
-    return _texts(values, read, mended) if kind == pa.string() else pa.array(values, kind)
+        return _lists(pending.lists(name), _reader(name), mended)
+    if name == "offer":
+        return _offers(pending.values(name), mended)
+    return _plain(name, pending.values(name), mended)
+
+
+def _plain(name: str, values: list[Any], mended: dict[int, str]) -> pa.Array:
+    kind = _TYPES.get(name, pa.string())
+    return _texts(values, _reader(name), mended) if kind == pa.string() else pa.array(values, kind)
 
 
 def _offers(offers: Sequence[OfferSeen | None], mended: dict[int, str]) -> pa.Array:
-    is_null = [offer is None for offer in offers]
-    if all(is_null):
-        return pa.nulls(len(offers), _OFFER)
     none = OfferSeen(fetch_id="")
     some = [none if offer is None else offer for offer in offers]
-    columns = [_column(field.name, some, mended) for field in _OFFER]
-    return pa.StructArray.from_arrays(columns, fields=list(_OFFER), mask=pa.array(is_null))
+    columns = [_plain(field.name, [getattr(one, field.name) for one in some], mended) for field in _OFFER]
+    is_null = pa.array([offer is None for offer in offers])
+    return pa.StructArray.from_arrays(columns, fields=list(_OFFER), mask=is_null)
 
 
-def _lists(lists: Sequence[Sequence[Any]], flat: list[str | None], read: "_Read", mended: dict[int, str]) -> pa.Array:
-    """Lists of texts, which `flat` has one after the other."""
-    if not flat:
-        return pa.nulls(len(lists), _NAMES)
-    counts = np.fromiter(map(len, lists), np.int64, len(lists))
+def _lists(lists: Lists, read: "_Read", mended: dict[int, str]) -> pa.Array:
+    counts = np.array(lists.counts, np.int64)
     within: dict[int, str] = {}
-    values = _texts(flat, read, within)
+    values = _texts(list(lists.texts), read, within)
     if within:
-        owners = np.repeat(np.arange(len(lists)), counts)
+        owners = np.repeat(np.arange(len(counts)), counts)
         for place, kept in within.items():
             mended.setdefault(int(owners[place]), kept)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(counts == 0))
+
+
+def _reader(name: str) -> "_Read":
+    return _kept if name in _IDS else _text
 
 
 _Read = Callable[[str, Callable[[str], None]], str]
@@ -167,25 +252,24 @@ _Read = Callable[[str, Callable[[str], None]], str]
 
 def _texts(values: list[str | None], read: _Read, mended: dict[int, str]) -> pa.Array:
     """The texts of a column; those that are plain ASCII, most, cost a look at their bytes."""
-    odd: Iterable[int]
-    try:
+    array, odd = None, list(range(len(values)))
+    with suppress(UnicodeEncodeError):  # a lone surrogate
         array = pa.array(values, pa.string())
-        odd = _odd(array)
-    except (UnicodeEncodeError, pa.ArrowException):  # a lone surrogate, or more than Arrow has room for
-        odd = range(len(values))
-    is_same = True
-    for row in odd:
-        text = values[row]
-        if text is None:
+        odd = [] if read is _kept else _odd(array)
+    for begin in range(0, len(odd), _RUN):
+        rows = [row for row in odd[begin : begin + _RUN] if values[row] is not None]
+        if is_clean([values[row] or "" for row in rows]):
             continue
-        kept = read(text, lambda kept, row=row: mended.setdefault(row, kept))  # type: ignore[arg-type, misc]
-        if kept is not text:
-            values[row], is_same = kept, False
-    return array if is_same else pa.array(values, pa.string())
+        for row in rows:
+            text = values[row] or ""
+            kept = read(text, lambda kept, row=row: mended.setdefault(row, kept))  # type: ignore[arg-type, misc]
+            if kept is not text:
+                values[row], array = kept, None
+    return pa.array(values, pa.string()) if array is None else array
 
 
 def _odd(array: pa.Array) -> "list[int]":
-    """The rows whose text has another byte than printable ASCII, or begins or ends with a space."""
+    """The rows whose text has another byte than printable ASCII, begins or ends with a space, or is long."""
     _, offsets_, content = array.buffers()
     if content is None or not content.size:
         return []
@@ -193,8 +277,8 @@ def _odd(array: pa.Array) -> "list[int]":
     held = np.frombuffer(content, np.uint8)
     begins, ends = offsets[:-1], offsets[1:]
     is_full = ends > begins
-    odd = np.zeros(len(array), bool)
-    odd[is_full] = (held[begins[is_full]] == _SPACE) | (held[ends[is_full] - 1] == _SPACE)
+    odd = ends - begins > TEXT_MAX
+    odd[is_full] |= (held[begins[is_full]] == _SPACE) | (held[ends[is_full] - 1] == _SPACE)
     foreign = np.flatnonzero(
         (held[: offsets[-1]] - _SPACE) > _TILDE - _SPACE
     )  # uint8: what is below the space wraps round

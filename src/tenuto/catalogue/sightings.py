@@ -6,17 +6,20 @@ one, and an answer in which it reads nothing is none. The oldest record with it 
 An answer holds while the newest finished harvest of its source has it, or could not say: its request failed there, an
 earlier page of its list failed, or the evidence is damaged. It must be so of every newer harvest: what one whole harvest
 did not show is gone, whatever happens to a later one. Harvests that were not finished are left out.
+
+In between it may have been gone and have come back: `held` tells it of each harvest, a bit each from the least on.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
+from tenuto.catalogue.doubts import Newer
 from tenuto.catalogue.parts import Part
 from tenuto.evidence import EvidenceFile, HarvestManifest
 from tenuto.model.answers import FAILED, OK
@@ -24,8 +27,6 @@ from tenuto.model.findings import Finding
 from tenuto.model.text import mend
 from tenuto.sources import LISTENS_KEY, OPERATOR, PERMISSION_KEY
 
-_OFFSET = re.compile(rb"(?i)offset=\d+")
-"""Where the keys of one list's pages differ."""
 _OF_HARVEST = frozenset({"counts-differ", "pages-repeat", "record-unavailable", "request-failed"})
 """Findings of the newest harvest.json that an edition repeats: no answer that holds shows them."""
 
@@ -33,8 +34,16 @@ _OPERATOR, _PERMISSION, _LISTENS = OPERATOR.encode(), PERMISSION_KEY.encode(), L
 
 SIGHTING = pa.schema(
     [("part", pa.int32()), ("record", pa.int32()), ("source", pa.string()), ("newest", pa.int32()), ("is_live", pa.bool_()),
-     ("first_seen", pa.date32()), ("last_seen", pa.date32()), ("evidence_id", pa.uint64())]
+     ("first_seen", pa.date32()), ("last_seen", pa.date32()), ("evidence_id", pa.uint64()), ("oldest", pa.int32()),
+     ("gone_in", pa.int32()), ("missed", pa.int32()), ("held", pa.string())]
 )  # fmt: skip
+"""`oldest` is the number of the first harvest with it, `gone_in` of the first one that did not show it any more (null while it
+holds), `missed` how many did not show it since, two at most; `held` is a letter a harvest, 1 where it held, and null
+where it could not have been gone in between.
+"""
+
+_IN_BETWEEN = 3
+"""Harvests that it takes to be gone and come back."""
 
 
 @dataclass(slots=True)
@@ -51,25 +60,8 @@ class Sighting:
     last_seen: date
     evidence_id: int
     is_live: bool
-
-
-@dataclass(slots=True)
-class _Newer:
-    """What the harvests looked at so far, which are newer, leave open: None, while all of them are damaged, is everything."""
-
-    settled: set[bytes] = field(default_factory=set)
-    unsaid: set[bytes] | None = None
-
-    def leaves_open(self, key: bytes) -> bool:
-        """Whether no newer harvest tells what is there under this key."""
-        return key not in self.settled and (self.unsaid is None or any(name in self.unsaid for name in _covering(key)))
-
-    def add(self, answered: set[bytes], failed: set[bytes], *, is_whole: bool) -> None:
-        """Take over what one harvest says; one that is whole says also what is not there."""
-        if is_whole:
-            unsaid = {*failed, *(_list_of(key) for key in failed if _list_of(key) != key)}
-            self.unsaid = unsaid if self.unsaid is None else self.unsaid & unsaid
-        self.settled |= answered
+    held: int
+    missed: int
 
 
 class Sightings:
@@ -82,15 +74,17 @@ class Sightings:
         self.parts: list[Part] = []
         self.findings: list[Finding] = []
         self.permissions: dict[str, tuple[str, int]] = {}
+        self.days: dict[tuple[str, int], date] = {}  # on which a harvest began, by source and number
 
     def add_source(self, source: str, read: Sequence[Sequence[tuple[EvidenceFile, Part]]]) -> None:
         """Go through the harvests of a source, each by the parts of its files."""
-        manifests, newer = self._harvests[source], _Newer()
+        manifests, newer = self._harvests[source], Newer(len(self._harvests[source]), {})
         known: dict[bytes, Sighting | None] = {}
         listens: Sighting | None = None
         for number in range(len(manifests) - 1, -1, -1):
             answered, failed = set[bytes](), set[bytes]()
             is_whole, is_newest = True, number == len(manifests) - 1
+            begun = self.days.get((source, number + 1), date.max)
             for file, part in read[number]:
                 self.parts.append(part)
                 for message, evidence_id in part.about.damages:
@@ -100,35 +94,42 @@ class Sightings:
                 for answer in _rows(part.answers()):
                     key: bytes = answer["key"]
                     (failed if answer["outcome"] == FAILED else answered).add(key)
+                    begun = min(begun, answer["fetched_on"])
                     if answer["outcome"] != OK:
                         continue
-                    is_live = newer.leaves_open(key) and (is_newest or not key.startswith(_OPERATOR))
+                    held = newer.held(number, key)
+                    is_live = held.bit_length() == len(manifests) and (is_newest or not key.startswith(_OPERATOR))
                     if key == _PERMISSION:
                         is_live = is_newest and self._take_permission(source, manifests[number], answer)
                     place = len(manifests) - 1 if is_live else number
                     day = answer["fetched_on"]
-                    sighting = Sighting(
-                        len(self.parts) - 1, answer["record"], number, place, day, day, answer["evidence_id"], is_live
-                    )
+                    sighting = Sighting(len(self.parts) - 1, answer["record"], number, place, day, day, answer["evidence_id"],
+                                        is_live, held, newer.missed(held, key))  # fmt: skip
                     self._see(source, answer, sighting, known)
                     if key == _LISTENS and is_newest:
                         listens = _only(known[answer["uuid"]], listens)
-            newer.add(answered, failed, is_whole=is_whole)
+            newer.add(number, answered, failed, is_whole=is_whole)
+            self.days[source, number] = begun
         self.findings += _of_harvest(source, manifests[-1])
 
     def table(self) -> pa.Table:
         """What counts, a row for each content: where its rows are, and their stamp."""
-        rows = [
-            {"source": source, **{name: getattr(one, name) for name in SIGHTING.names if name != "source"}}
-            for (source, _), one in self._found.items()
-        ]
-        return pa.Table.from_pylist(rows, SIGHTING)
+        sightings = self._found.values()
+        harvests = {source: len(manifests) for source, manifests in self._harvests.items()}
+        columns: dict[str, list[Any]] = {
+            "source": [source for source, _ in self._found],
+            "gone_in": [None if one.is_live else one.held.bit_length() for one in sightings],
+            "held": [_letters(one.held, harvests[source]) for (source, _), one in self._found.items()],
+        }
+        columns |= {name: [getattr(one, name) for one in sightings] for name in SIGHTING.names if name not in columns}
+        return pa.table([pa.array(columns[field.name], field.type) for field in SIGHTING], schema=SIGHTING)
 
     def digest(self) -> str:
         """SHA-256 over all that an edition depends on: a line for each source, each distinct content and each finding.
 
-        `source kind`; `source content evidence-id first-seen 1` of content that holds, `… 0 last-seen harvest-number` of
-        what does not; `source code subject message` of damage and of the newest harvest's findings; each group sorted
+        `source kind`; `source content evidence-id first-seen 1` of content that holds, `… 0 last-seen harvest-number missed` of
+        what does not, and in which harvests where that is not all since the first; `source number day` of harvests in which
+        content came or went; `source code subject message` of damage and of the newest harvest's findings; each group sorted
         (docs/format.md).
         """
         digest = hashlib.sha256()
@@ -146,10 +147,15 @@ class Sightings:
 
     def _lines(self) -> Iterator[str]:
         yield from (f"{source} {manifests[-1].kind}" for source, manifests in self._harvests.items())
+        turns = set[tuple[str, int]]()
         for source, content in sorted(self._found):
-            one = self._found[source, content]
-            gone = "" if one.is_live else f" {one.last_seen.isoformat()} {one.newest}"
-            yield f"{source} {content.hex()} {one.evidence_id} {one.first_seen.isoformat()} {one.is_live:d}{gone}"
+            one, end = self._found[source, content], len(self._harvests[source])
+            runs = _runs(one.held, end)
+            turns |= {(source, number) for run in runs for number in run if 0 < number < end}
+            gone = "" if one.is_live else f" {one.last_seen.isoformat()} {one.newest} {one.missed}"
+            when = "" if runs == ((0, end),) else " " + ",".join(f"{a}-{b if b < end else ''}" for a, b in runs)
+            yield f"{source} {content.hex()} {one.evidence_id} {one.first_seen.isoformat()} {one.is_live:d}{gone}{when}"
+        yield from (f"{source} {number} {self.days[source, number].isoformat()}" for source, number in sorted(turns))
         yield from (
             f"{found.source} {found.code} {found.subject} {found.message}" for found in sorted(set(self.findings))
         )
@@ -189,6 +195,7 @@ def _move_back(known: Sighting | None, older: Sighting) -> None:
     if known is None:
         return
     known.first_seen = min(known.first_seen, older.first_seen)
+    known.held |= older.held
     known.oldest, known.evidence_id = min((known.oldest, known.evidence_id), (older.oldest, older.evidence_id))
 
 
@@ -201,6 +208,19 @@ def _only(last: Sighting | None, before: Sighting | None) -> Sighting | None:
     return last
 
 
+@cache
+def _runs(held: int, harvests: int) -> tuple[tuple[int, int], ...]:
+    """The runs of harvests in which something held: the first, and the one after the last."""
+    turns = [number for number in range(harvests + 1) if (held << 1 >> number & 1) != (held >> number & 1)]
+    return tuple(zip(turns[::2], turns[1::2], strict=True))
+
+
+@cache
+def _letters(held: int, harvests: int) -> str | None:
+    """`held` as SIGHTING has it."""
+    return "".join(str(held >> number & 1) for number in range(harvests)) if harvests >= _IN_BETWEEN else None
+
+
 def _of_harvest(source: str, manifest: HarvestManifest) -> list[Finding]:
     """The findings that only the harvest could make; without evidence ids, so that equal harvests give equal ones."""
     return [
@@ -209,16 +229,3 @@ def _of_harvest(source: str, manifest: HarvestManifest) -> list[Finding]:
         for found in manifest.findings
         if found.get("code") in _OF_HARVEST
     ]  # fmt: skip
-
-
-def _covering(key: bytes) -> Iterator[bytes]:
-    """The requests whose failure leaves this one open: itself, its list, the folders above it (`audio/a/b/`)."""
-    yield key
-    yield _list_of(key)
-    parts = key.split(b"/")
-    yield from (b"/".join(parts[:end]) + b"/" for end in range(2, len(parts)))
-
-
-def _list_of(key: bytes) -> bytes:
-    """The list of which a request asks one page; the key itself where it is of none."""
-    return _OFFSET.sub(b"offset=", key)

@@ -49,6 +49,8 @@ app.command("tenuto.cli.status:status", name="status", help="The archive in one 
 app.command("tenuto.cli.doctor:doctor", name="doctor", help="What is missing, unsafe or slow here, and its remedy.")
 app.command(bench)
 bench.command("tenuto.cli.bench:generate", name="generate", help="Make up a catalogue of any size, as evidence.")
+bench.command("tenuto.cli.bench_catalogue:tables", name="tables", help="Make up an edition of any size, without evidence.")
+bench.command("tenuto.cli.bench_catalogue:catalogue", name="catalogue", help="Build, index and ask a made-up catalogue.")
 source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
 source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")
 source.command(
@@ -58,6 +60,11 @@ source.command("tenuto.cli.source:remove", name="remove", help="Forget a source;
 source.command("tenuto.cli.source:permission", name="permission", help="Read a permission, or print one to fill in.")
 catalogue.command("tenuto.cli.catalogue:build", name="build", help="Build the edition of all finished harvests.")
 catalogue.command("tenuto.cli.catalogue:info", name="info", help="What is in the current edition.")
+catalogue.command("tenuto.cli.catalogue:diff", name="diff", help="What changed between two editions.")
+catalogue.command("tenuto.cli.catalogue:gc", name="gc", help="Delete editions that nothing needs.")
+catalogue.command(
+    "tenuto.cli.export:export", name="export", help="Write an edition for other tools: SQLite, JSON, CSV, a crate."
+)
 
 
 def main(words: list[str] | None = None) -> NoReturn:

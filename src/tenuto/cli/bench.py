@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from tenuto.cli.options import Json, print_json, working
 from tenuto.cli.tables import line, show
 
-FIRST_DAY = date(2026, 1, 31)
 _DAYS_APART = 30
 
 
@@ -51,6 +50,7 @@ def generate(
 
     """
     from tenuto.bench.answers import write_truth
+    from tenuto.bench.archives import add_source, make_missing
     from tenuto.bench.entropy import compared
     from tenuto.bench.generate import generate as write_harvest
     from tenuto.bench.wanted import Wanted
@@ -61,9 +61,9 @@ def generate(
         raise UsageError("--tracks, --harvest and --workers are 1 or more, --seed is 0 or more")
     if changed is not None and (harvest == 1 or not 0 <= changed <= 0.5):  # noqa: PLR2004 -- half of all is much already
         raise UsageError("--changed is a share from 0 to 0.5, and of a later harvest: --harvest 2")
-    _open_or_make(into, keys)
+    make_missing(into, keys)
     with working(into, "bench generate") as (layout, settings), TerminalProgress() as progress:
-        _add_source(layout, settings, seed, tracks)
+        add_source(layout, settings, seed, tracks)
         folder = layout.harvests("generated")
         wanted = _wanted(folder, seed, tracks, harvest, changed, on)
         manifest = write_harvest(folder, settings.archive.name, wanted, workers or os.cpu_count() or 1, progress)
@@ -77,37 +77,9 @@ def generate(
         _render(document, fields, compare)
 
 
-def _open_or_make(into: Path, keys: Path | None) -> None:
-    """The archive, made as `init` makes one where there is none."""
-    from tenuto.archive.create import create
-    from tenuto.archive.layout import SETTINGS_NAME
-
-    folder = into.expanduser().absolute()
-    if not (folder / SETTINGS_NAME).exists():
-        create(
-            folder, "bench", "bench@archive.invalid", keys or folder.with_name(f"{folder.name}-keys"), dict(os.environ)
-        )
-
-
-def _add_source(layout: Any, settings: Any, seed: int, tracks: int) -> None:
-    """Write the source into tenuto.toml; one of another catalogue is refused."""
-    from tenuto.archive import write_durably
-    from tenuto.archive.template import with_source
-    from tenuto.model.documents import read_text
-    from tenuto.model.errors import UsageError
-
-    options = {"seed": seed, "tracks": tracks}
-    there = settings.sources.get("generated")
-    if there is not None and (there.kind != "generated" or there.options != options):
-        raise UsageError(f"{layout.root} has a source called generated already ({there.kind}, {there.options}); "
-                         "use its seed and tracks, or another archive")  # fmt: skip
-    if there is None:
-        values = {"kind": "generated", "location": "made up", "options": options}
-        write_durably(layout.settings, with_source(read_text(layout.settings), "generated", values).encode())
-
-
 def _wanted(folder: Path, seed: int, tracks: int, number: int, changed: float | None, on: date | None) -> Any:
     """What is to be made, with the changes of the harvests before it."""
+    from tenuto.bench.tables import FIRST_DAY
     from tenuto.bench.wanted import Wanted, begun
     from tenuto.model.errors import UsageError
 

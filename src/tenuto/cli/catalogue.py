@@ -1,4 +1,4 @@
-"""`tenuto catalogue …`: build, info."""
+"""`tenuto catalogue …`: build, info, diff, gc."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, working
+from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, reading, working
 from tenuto.cli.tables import line, show
 
 _MEMORY_MIN_BYTES = 2 * 10**9
+_SHOWN_MAX = 60
+"""Characters of a text in a table."""
 
 
 def build(
@@ -24,11 +26,12 @@ def build(
     """Build the edition of all finished harvests and make it the current one. The same evidence gives the same bytes."""
     from tenuto.catalogue.build import Limits
     from tenuto.catalogue.build import build as build_edition
+    from tenuto.catalogue.descriptions import Precedence
     from tenuto.cli.progress import TerminalProgress
 
     limits = Limits(_memory_bytes(memory), _folder(temp))
-    with working(archive, "catalogue build") as (layout, _), TerminalProgress() as progress:
-        built = build_edition(layout, progress, limits)
+    with working(archive, "catalogue build") as (layout, settings), TerminalProgress() as progress:
+        built = build_edition(layout, progress, limits, Precedence.of(settings))
     damaged = built.edition.info.findings.get("evidence-damaged", 0)
     code = 9 if damaged else 0
     if built.damage:
@@ -83,7 +86,8 @@ def info(*, archive: Archive = HERE, json: Json = False) -> None:
 
 def _document(edition: Any) -> dict[str, Any]:
     document: dict[str, Any] = edition.info.model_dump(mode="json")
-    counts = {"tracks": edition.info.tables["track"].rows, "tombstones": edition.info.tables["tombstone"].rows}
+    tombstones = sum(source.tombstones for source in edition.info.sources.values())
+    counts = {"tracks": edition.info.tables["track"].rows, "tombstones": tombstones}
     return {**document, **counts, "path": str(edition.folder)}
 
 
@@ -101,3 +105,101 @@ def _render(edition: Any) -> None:
             edition.info.findings.items(),
             right=("count",),
         )
+
+
+def diff(
+    a: str,
+    b: str,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Examples of each change and field.")] = 3,
+    into: Annotated[Path | None, Parameter(help="A new folder for the whole tables, as Parquet.")] = None,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> None:
+    """Say what changed between two editions: what appeared, is gone, came back, has another id, and what is said otherwise.
+
+    Parameters
+    ----------
+    a
+        The older edition: its name or the beginning of it, its folder, or `current` or `previous`.
+    b
+        The newer one.
+
+    """
+    from tenuto.archive import Layout
+    from tenuto.catalogue.diff import compare
+    from tenuto.catalogue.editions import find_edition
+    from tenuto.model.errors import UsageError
+
+    if limit < 0:
+        raise UsageError("--limit is 0 or more")
+    if into is not None and into.exists():
+        raise UsageError(f"--into: {into} is there already; name a folder that is not")
+    older, newer = find_edition(archive, a), find_edition(archive, b)
+    state = Layout(archive.expanduser().absolute()).state
+    with compare(older, newer, state if state.is_dir() else None) as found:
+        if into is not None:
+            found.write(into.expanduser())
+        counts, fields, (things, said) = found.counts(), found.fields(), found.examples(limit)
+    if json:
+        print_json({"a": older.info.edition, "b": newer.info.edition, "counts": counts, "fields": fields,
+                    "things": things, "examples": said, "into": str(into) if into else None})  # fmt: skip
+        return
+    line(f"from {older.info.edition} to {newer.info.edition}")
+    _render_diff(counts, fields, things, said)
+    if into is not None:
+        line(f"all of it: {into}/things.parquet, {into}/fields.parquet")
+
+
+def _render_diff(counts: Any, fields: Any, things: Any, said: Any) -> None:
+    ways = next(iter(counts.values()))
+    show("", ("", *(f"{kind}s" for kind in counts)),
+         [(way.replace("_", " "), *(f"{counts[kind][way]:,}" for kind in counts)) for way in ways],
+         right=[f"{kind}s" for kind in counts])  # fmt: skip
+    if any(fields.values()):
+        line()
+        show("what is said otherwise", ("kind", "field", "times"),
+             [(kind, field, f"{times:,}") for kind in fields for field, times in fields[kind].items()],
+             right=("times",))  # fmt: skip
+    if things:
+        line()
+        show("of these", ("kind", "change", "source", "id", "title", "now"),
+             [(row["kind"], row["change"].replace("_", " "), row["source"], row["own_id"], (row["title"] or "")[:_SHOWN_MAX],
+               row["successor_id"] or "") for row in things])  # fmt: skip
+    if said:
+        line()
+        show("and", ("kind", "field", "source", "id", "before", "after"),
+             [(row["kind"], row["field"], row["source"], row["own_id"], (row["before"] or "")[:_SHOWN_MAX],
+               (row["after"] or "")[:_SHOWN_MAX]) for row in said])  # fmt: skip
+
+
+def gc(
+    *,
+    dry_run: Annotated[bool, Parameter(negative="", help="Delete nothing; say what would be.")] = False,
+    keep: Annotated[int, Parameter(help="Editions to keep, the newest, beside those that are needed.")] = 2,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> None:
+    """Delete editions that nothing needs, and caches that belong to nothing. Current, planned and published editions stay."""
+    from tenuto.catalogue.gc import delete, sort_out
+    from tenuto.model.errors import UsageError
+    from tenuto.model.units import format_bytes
+
+    if keep < 0:
+        raise UsageError("--keep is 0 or more")
+    with (reading if dry_run else working)(archive, "catalogue gc") as (layout, _):
+        found = sort_out(layout, keep)
+        if not dry_run:
+            delete(layout, found)
+    freed = sum(one.bytes for one in found.rubbish)
+    if json:
+        rubbish = [{"what": one.what, "name": one.path.name, "bytes": one.bytes} for one in found.rubbish]
+        print_json({"is_deleted": not dry_run, "bytes": freed, "deleted": rubbish, "kept": found.kept})
+        return
+    show("", ("edition", "stays, since"), [(name, why) for name, why in found.kept.items()])
+    if found.rubbish:
+        line()
+        show("to be deleted" if dry_run else "deleted", ("what", "name", "bytes"),
+             [(one.what, one.path.name, format_bytes(one.bytes)) for one in found.rubbish], right=("bytes",))  # fmt: skip
+    line(f"{format_bytes(freed)} {'would be' if dry_run else 'are'} free")

@@ -1,11 +1,19 @@
 """`tenuto find`."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from tenuto.archive import Layout
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
 from tenuto.cli.tables import line
+
+if TYPE_CHECKING:
+    from tenuto.catalogue import Edition
+    from tenuto.catalogue.songs import Song
 
 _LIMIT_MAX = 1_000
 
@@ -21,6 +29,9 @@ def find(
     year: Annotated[int | None, Parameter(help="The release's year.")] = None,
     licence: Annotated[str | None, Parameter(help="The licence, as SPDX writes it.")] = None,
     limit: Annotated[int, Parameter(help="At most so many tracks.")] = 20,
+    index: Annotated[
+        Path | None, Parameter(help="A folder for the index, where the archive's own cannot be written.")
+    ] = None,
     archive: Archive = HERE,
     json: Json = False,
 ) -> int:
@@ -48,14 +59,14 @@ def find(
         )
     if not 1 <= limit <= _LIMIT_MAX:
         raise UsageError(f"--limit {limit} is not between 1 and {_LIMIT_MAX:,}")
-    layout, settings = open_archive(archive)
-    with TerminalProgress() as progress, Catalogue.open(layout.root, progress) as catalogue:
+    layout = Layout.find(archive)
+    with TerminalProgress() as progress, Catalogue.open(layout.root, progress, index) as catalogue:
         if given:
             ((name, key),) = given.items()
             songs = getattr(catalogue, f"by_{name}")(key)[:limit]
         else:
             songs = catalogue.search(" ".join(words), limit, **narrowed)
-        found = _with_statuses(layout, settings, catalogue.edition, songs)
+        found = _with_statuses(layout, catalogue.edition, songs)
     if json:
         print_json({"edition": catalogue.edition.info.edition, "tracks": found})
     else:
@@ -63,23 +74,59 @@ def find(
     return 0
 
 
-def _with_statuses(layout: Any, settings: Any, edition: Any, songs: Any) -> list[dict[str, Any]]:
+def _with_statuses(layout: Layout, edition: "Edition", songs: Sequence["Song"]) -> list[dict[str, Any]]:
     """The songs as documents, each with its status, reason and crate."""
-    from dataclasses import asdict
-
-    from tenuto.crates.status import current_plan, track_statuses
-
-    rows = [song.track_row for song in songs]
-    if not rows:
-        return []
-    table = track_statuses(layout, settings, edition, current_plan(layout, edition), track_rows=rows).to_pylist()
-    statuses = {row["track_row"]: {name: row[name] for name in ("status", "reason", "crate", "bytes")} for row in table}
+    statuses = _statuses(layout, edition, songs) if songs else {}
     found = []
     for song in songs:
         document = {**asdict(song), "release_date": _said(song.release_date, song.release_date_precision)}
         del document["release_date_precision"]
         found.append(document | statuses[song.track_row])
     return found
+
+
+def _statuses(layout: Layout, edition: "Edition", songs: Sequence["Song"]) -> dict[int, dict[str, Any]]:
+    """What has become of each track, by its row."""
+    from tenuto.model.statuses import UNPLANNED
+
+    decisions = (
+        layout.plans,
+        layout.crates,
+        layout.dark,
+        layout.withdrawals,
+        layout.publication / layout.withdrawals.name,
+    )
+    if not any(place.exists() for place in decisions):  # the answer is known without the tables
+        return {song.track_row: {"status": UNPLANNED, "reason": "", "crate": None, "bytes": None} for song in songs}
+    from tenuto.crates.status import current_plan, track_statuses
+
+    _, settings = open_archive(layout.root)
+    rows = [song.track_row for song in songs]
+    plan = current_plan(layout, edition)
+    table = track_statuses(layout, settings, _only(songs, edition), plan, track_rows=rows).to_pylist()
+    return {row["track_row"]: {name: row[name] for name in ("status", "reason", "crate", "bytes")} for row in table}
+
+
+def _only(songs: Sequence["Song"], edition: "Edition") -> "Edition":
+    """The edition, but with these songs for its tracks: what the index says of them need not be read again from the tables."""
+    from tenuto.catalogue import Edition
+
+    class Few(Edition):
+        def rows(self, name: str) -> str:
+            if name != "track":
+                return super().rows(name)
+            values = ", ".join(
+                f"({song.track_row}::UINTEGER, {_quoted(song.source)}, {_quoted(song.track_id)}, {_quoted(song.title or '')}, "
+                f"{'NULL' if song.listens_count is None else song.listens_count}::UBIGINT)"
+                for song in songs
+            )
+            return f"(VALUES {values}) few(track_row, source, track_id, title, listens_count)"
+
+    return Few(edition.folder, edition.info)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _said(day: Any, precision: str | None) -> str | None:

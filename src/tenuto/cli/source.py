@@ -28,7 +28,7 @@ def add(
     Parameters
     ----------
     kind
-        folder, subsonic or corrections.
+        folder, subsonic, table, discogs or corrections.
     location
         A folder, an address or a file.
     name
@@ -102,26 +102,31 @@ def test(name: str, /, *, archive: Archive = HERE, json: Json = False) -> None:
     """
     from tenuto.cli.progress import TerminalProgress
     from tenuto.harvest import sample
-    from tenuto.model.records import ArtistSeen, ProblemSeen, TrackSeen
+    from tenuto.model.records import ArtistSeen, ListensSeen, ProblemSeen, ReleaseSeen, TrackSeen
 
     with working(archive, "source test") as (layout, settings), TerminalProgress() as progress:
         answers = sample(layout, settings, name, progress)
     seen = [item for _, items in answers for item in items]
     tracks = list({item.track_id: item for item in seen if isinstance(item, TrackSeen)}.values())
     artists = {item.artist_id: item.name for item in seen if isinstance(item, ArtistSeen) and item.name}
+    releases = {item.release_id: item for item in seen if isinstance(item, ReleaseSeen)}
+    listens = {item.track_id: item.listens_count for item in seen if isinstance(item, ListensSeen)}
+    shown = [_track_document(track, artists, releases, listens) for track in tracks[:20]]
     problems = [item for item in seen if isinstance(item, ProblemSeen)]
     outcomes = [(answer.request.key, answer.outcome) for answer, _ in answers]
     if json:
         print_json({"source": name, "answers": [{"request": key, "outcome": outcome} for key, outcome in outcomes],
-                    "tracks": [_track_document(track, artists) for track in tracks[:20]],
+                    "tracks": shown,
                     "problems": [{"code": p.code, "subject": p.subject, "message": p.message} for p in problems]})  # fmt: skip
         return
     show("", ("asked", "outcome"), outcomes)
     line()
-    shown = [_track_document(track, artists) for track in tracks[:20]]
-    show(f"{len(tracks)} tracks on these pages, as they are mapped:", ("title", "artists", "duration", "licence", "path"),
-         [(t["title"] or "-", ", ".join(t["artists"]) or "-", f"{(t['duration_ms'] or 0) / 1000:.0f} s",
-           t["licence_text"] or "-", t["path"] or t["track_id"]) for t in shown], right=("duration",))  # fmt: skip
+    show(f"{len(tracks)} tracks on these pages, as they are mapped:",
+         ("title", "artists", "release", "date", "duration", "listens", "licence", "path"),
+         [(t["title"] or "-", ", ".join(t["artists"]) or "-", t["release"] or "-", t["release_date"] or "-",
+           f"{t['duration_ms'] / 1000:.0f} s" if t["duration_ms"] else "-",
+           "-" if t["listens_count"] is None else f"{t['listens_count']:,}",
+           t["licence_text"] or "-", t["path"] or t["track_id"]) for t in shown], right=("duration", "listens"))  # fmt: skip
     for problem in problems[:20]:
         line(f"{problem.code}: {problem.subject}: {problem.message}")
 
@@ -226,17 +231,22 @@ def _operator_file(file: Path | None) -> str | None:
     return str(file.expanduser().absolute())
 
 
-def _track_document(track: Any, artists: Mapping[str, str]) -> dict[str, Any]:
+def _track_document(
+    track: Any, artists: Mapping[str, str], releases: Mapping[str, Any], listens: Mapping[str, int]
+) -> dict[str, Any]:
+    release = releases.get(track.release_id)
     return {
         "track_id": track.track_id,
         "title": track.title,
         "artists": [
             artists.get(credit.artist_id, credit.artist_id) for credit in track.credits if credit.role == "artist"
         ],
+        "release": release.title if release else None,
+        "release_date": release.release_date if release else None,
         "duration_ms": track.duration_ms,
         "isrc": track.isrc,
         "licence_text": track.licence_text,
-        "listens_count": track.listens_count,
+        "listens_count": listens.get(track.track_id, track.listens_count),
         "path": track.offer.path if track.offer else None,
     }
 

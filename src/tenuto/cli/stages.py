@@ -99,20 +99,21 @@ def _stops(error: Exception) -> bool:
     return not isinstance(error, SourceError | RightsError)
 
 
-def _build(layout: Layout, settings: Settings, progress: Progress, _: Run) -> Ended:  # noqa: ARG001 -- a stage
+def _build(layout: Layout, settings: Settings, progress: Progress, _: Run) -> Ended:
     from tenuto.archive.layout import read_pointer
     from tenuto.catalogue.build import build
+    from tenuto.catalogue.descriptions import Precedence
     from tenuto.model.errors import PartlyDoneError
     from tenuto.model.units import counted
 
     before = read_pointer(layout.catalogue / "current")
-    built = build(layout, progress)
+    built = build(layout, progress, precedence=Precedence.of(settings))
     info = built.edition.info
     result = f"edition {info.edition}"
     if built.damage:
         result += " was damaged and is written anew"
     elif built.is_new or info.edition != before:
-        counts = info.tables["track"].rows, info.tables["tombstone"].rows
+        counts = info.tables["track"].rows, sum(source.tombstones for source in info.sources.values())
         result += f": {counted(counts[0], 'track')}, {counted(counts[1], 'tombstone')}"
     else:
         result += ", unchanged"

@@ -151,7 +151,7 @@ def archive_status(layout: Layout, settings: Settings) -> dict[str, Any]:
     return {
         "archive": settings.archive.name,
         "tracks": edition.info.tables["track"].rows if edition else 0,
-        "tombstones": edition.info.tables["tombstone"].rows if edition else 0,
+        "tombstones": sum(one.tombstones for one in edition.info.sources.values()) if edition else 0,
         "recordings": len(sizes) + sum(count_of(CrateFile(path)) for path in looked.unread),
         "recordings_bytes": sum(sizes.values()),
         "statuses": statuses,

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import mmap
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord, WarcRecordType
+from zlib_ng import zlib_ng
 
 from tenuto.model.answers import Answer, Request
 from tenuto.model.ids import evidence_id
@@ -19,6 +19,7 @@ from tenuto.model.ids import evidence_id
 MEMBER_MAX_BYTES = 2**28
 """A record that unpacks to more is damage or an attack: answers have 64 MiB at most, tag blocks 16."""
 
+_PackedError: type[Exception] = zlib_ng.error  # type: ignore[assignment]  # its stub takes the class for an instance
 _FIRST_CHUNK, _CHUNK = 1 << 14, 1 << 20
 _MAGIC = b"\x1f\x8b\x08"
 _PLAIN = b"WARC/"
@@ -82,7 +83,7 @@ def _members(path: Path) -> Iterator[_Member]:
         while place is not None and place < len(content):
             try:
                 member = _member(content, place)
-            except zlib.error as error:
+            except _PackedError as error:
                 yield _Member(place, damage=str(error))
                 place = _next_member(content, place + 1)
             else:
@@ -91,15 +92,15 @@ def _members(path: Path) -> Iterator[_Member]:
 
 
 def _member(content: mmap.mmap, offset: int) -> _Member:
-    unpacker, parts, size, place, step = zlib.decompressobj(31), [], 0, offset, _FIRST_CHUNK
+    unpacker, parts, size, place, step = zlib_ng.decompressobj(31), [], 0, offset, _FIRST_CHUNK
     while not unpacker.eof:
         chunk = content[place : place + step]
         if not chunk:
-            raise zlib.error(f"it is cut off after {place - offset} bytes")
+            raise _PackedError(f"it is cut off after {place - offset} bytes")
         parts.append(unpacker.decompress(chunk, MEMBER_MAX_BYTES - size + 1))
         size += len(parts[-1])
         if size > MEMBER_MAX_BYTES:
-            raise zlib.error(f"it unpacks to more than {MEMBER_MAX_BYTES} bytes")
+            raise _PackedError(f"it unpacks to more than {MEMBER_MAX_BYTES} bytes")
         place, step = place + len(chunk), _CHUNK
     return _Member(offset, place - len(unpacker.unused_data), b"".join(parts))
 
@@ -109,9 +110,9 @@ def _next_member(content: mmap.mmap, start: int) -> int | None:
     place = content.find(_MAGIC, start)
     while place >= 0:
         try:
-            if zlib.decompressobj(31).decompress(content[place : place + 256], len(_PLAIN)) == _PLAIN:
+            if zlib_ng.decompressobj(31).decompress(content[place : place + 256], len(_PLAIN)) == _PLAIN:
                 return place
-        except zlib.error:
+        except _PackedError:
             pass
         place = content.find(_MAGIC, place + 1)
     return None

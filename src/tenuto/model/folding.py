@@ -30,9 +30,9 @@ _IGNORABLE = re.compile(
 _ACCENTS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _MARKS_OFF = re.compile(
     f"(?<=[a-z\u00df-\u024f\u0250-\u02af\u0370-\u03ff\u1e00-\u1fff])[{_ACCENTS}]+"  # Latin and Greek: accents
-    "|(?<=[\u0400-\u052f])[\u0300\u0301]+|(?<=\u0435)\u0308"  # Cyrillic: stress, and ё; й and ї are letters
+    "|(?<=\u0435)[\u0300\u0301\u0308]+|(?<=[\u0400-\u052f])[\u0300\u0301]+"  # Cyrillic: ё, and stress; й and ї are letters
     "|[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]+"  # Hebrew points
-    "|[\u064b-\u0652\u0670\u0640]+|(?<=\u0627)[\u0653-\u0655]+"  # Arabic vowels, lengthening, the forms of alef
+    "|(?<=\u0627)[\u0640\u064b-\u0655\u0670]+|[\u0640\u064b-\u0652\u0670]+"  # Arabic: forms of alef, vowels, lengthening
     f"|(?:^|(?<=[\\s\\W]))[{_ACCENTS}]+"  # a mark on nothing
 )
 """What is left: marks that spell, such as vowel signs of Indic scripts and Thai, and the voicing of kana."""

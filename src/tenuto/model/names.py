@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from tenuto.model.folding import bare, folded, search_key, words_of
 from tenuto.model.versions import Marks, Version, Versions, release_versions, version_of
@@ -15,20 +16,25 @@ from tenuto.model.versions import Marks, Version, Versions, release_versions, ve
 __all__ = [
     "ARTICLES",
     "NOBODY",
+    "PEOPLE_MAX",
     "PEOPLE_WORDS",
+    "TITLE_ANDS",
     "TITLE_WORDS",
     "TitleName",
     "artist_keys",
     "match_key",
     "parse_release",
     "parse_title",
+    "people_of",
     "search_key",
 ]
 
 ARTICLES = "the|a|an|der|die|das|le|la|les|el|los|las|il|lo|gli|de|het"
 """Leading articles that are taken off, as alternatives of a regular expression; one word always stays."""
 _ARTICLES = frozenset(ARTICLES.split("|"))
-_AND = dict.fromkeys(("und", "et", "og", "och", "n"), "and")
+TITLE_ANDS = "und|et|og|och|n"
+"""Words for "and" between two words of a title."""
+_AND = dict.fromkeys(TITLE_ANDS.split("|"), "and")
 _SHORT = {"pt": "part", "vol": "volume", "versus": "vs"}
 _WORDS = {**_AND, **_SHORT}
 _COUNTED = frozenset({"part", "volume"})
@@ -36,7 +42,7 @@ _ROMAN = {
     word: str(n) for n, word in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"), 1)
 }
 _ARTICLE_LAST = re.compile(r"^(.*\w), (the|a|an|der|die|das|le|la|les|el|los|las)$")
-TITLE_WORDS = "und|et|og|och|n|pt|vol|versus|part|volume|feat|ft|featuring|remix|rmx"
+TITLE_WORDS = f"{TITLE_ANDS}|pt|vol|versus|part|volume|feat|ft|featuring|remix|rmx"
 """Words that make a title of plain letters and spaces more than that: such a title must be parsed."""
 PEOPLE_WORDS = "und|et|og|och|n|pt|vol|versus|part|volume|and|y|e|x|vs|feat|ft|featuring|with|presents|pres"
 """The same of a credit."""
@@ -51,7 +57,7 @@ _SPLIT_PEOPLE = re.compile(
 )
 _COMPLEX = re.compile(r"[()\[\]{}]|\s[-~/]\s|\s(?:feat|ft|featuring|remix|rmx)\b")
 _SEVERAL = re.compile(r"[,;&/|+\x1f]|\s(?:and|und|et|y|e|og|och|x|vs|versus|feat|ft|featuring|with|presents|pres)\b")
-_LAST_WORDS = re.compile(r"^(.*\S)\s(?:remix|rmx)$")
+_LAST_WORDS = re.compile(r"(?<=\S)\s+(?:remix|rmx)$")
 NOBODY = frozenset(
     [
         "various",
@@ -74,7 +80,8 @@ NOBODY = frozenset(
     ]
 )
 """Credits that name nobody; a track by nobody is matched by ISRC alone."""
-_PIECES_MAX = 16
+PEOPLE_MAX = 64
+"""Names of a credit that are looked at, and people in one of them."""
 _NO_VERSIONS, _NO_MARKS = Versions(0), Marks(0)
 
 
@@ -96,7 +103,7 @@ def match_key(text: str) -> str:
 
 def parse_title(text: str) -> TitleName:
     """A track's title taken apart into name, guests and version."""
-    text = folded(text)
+    text = folded(text).strip()
     if not _COMPLEX.search(text):
         return TitleName(_key(text))
     taken = _Taken()
@@ -105,9 +112,9 @@ def parse_title(text: str) -> TitleName:
         taken.guests += _people(name[found.end() :])
         name = name[: found.start()]
     name = taken.after_dashes(name)
-    if found := _LAST_WORDS.match(name):
+    if found := _LAST_WORDS.search(name):
         taken.add(Version(Versions.REMIX, Marks(0), ()))
-        name = found[1]
+        name = name[: found.start()]
     key = _key(name)
     if not key:
         return TitleName(_key(text))
@@ -125,13 +132,13 @@ def artist_keys(names: Iterable[str]) -> tuple[str, ...]:
 
     Names with "and" in them fall apart too, on both sides alike. Empty where nobody is named.
     """
-    found = dict.fromkeys(key for name in names for key in _people_cached(name))
-    return tuple(found)[:_PIECES_MAX]
+    return tuple(dict.fromkeys(key for name in islice(names, PEOPLE_MAX) for key in people_of(name)))
 
 
-@lru_cache(maxsize=200_000)
-def _people_cached(name: str) -> tuple[str, ...]:
-    return tuple(_people(folded(name)))
+@lru_cache(maxsize=10_000)
+def people_of(name: str) -> tuple[str, ...]:
+    """The keys of the people in one name, in order, at most `PEOPLE_MAX`."""
+    return tuple(_people(folded(name))[:PEOPLE_MAX])
 
 
 def _people(text: str) -> list[str]:

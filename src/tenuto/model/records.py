@@ -68,7 +68,7 @@ class OfferSeen(_Record, frozen=True, kw_only=True, gc=False):
 
 
 class TrackSeen(_Record, frozen=True, kw_only=True, gc=False):
-    """A track; `licence_text` is what the track itself says of its licence, word for word."""
+    """A track; `licence_text` is what the track itself says of its licence, word for word; `market_set_id` is a MarketSetSeen's."""
 
     track_id: str
     title: str | None = None
@@ -84,10 +84,20 @@ class TrackSeen(_Record, frozen=True, kw_only=True, gc=False):
     listens_scope: str | None = None
     genres: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    market_set_id: int | None = None
     licence_text: str | None = None
     attribution: str | None = None
     credits: tuple[CreditSeen, ...] = ()
     offer: OfferSeen | None = None
+
+
+class MarketSetSeen(_Record, frozen=True, kw_only=True, gc=False):
+    """The countries in which a source offers something: ISO 3166-1 codes, sorted, with a space between (none: ""). The id is made
+    of these (`sources.values.market_set`), so that it names the same countries wherever it stands.
+    """
+
+    market_set_id: int
+    markets: str
 
 
 class ListensSeen(_Record, frozen=True, kw_only=True, gc=False):
@@ -146,6 +156,7 @@ Seen = (
     ArtistSeen
     | ReleaseSeen
     | TrackSeen
+    | MarketSetSeen
     | ListensSeen
     | RankSeen
     | LicenceFileSeen

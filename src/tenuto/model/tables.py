@@ -39,6 +39,8 @@ OFFER = _schema(
     codec=pa.string(), bit_rate_bps=pa.uint32(), sample_rate_hz=pa.uint32(), channels_count=pa.uint16(),
     is_lossless=pa.bool_(),
 )  # fmt: skip
+MARKET_SET = _schema(market_set_row=pa.uint32(), markets=_NAMES)
+AVAILABILITY = _schema(track_row=pa.uint32(), market_set_row=pa.uint32())
 STATEMENT = _schema(
     statement_row=pa.uint32(), basis=pa.string(), licence=pa.string(), licence_text=pa.string(),
     licence_url=pa.string(), may_keep=pa.bool_(), may_give_out=pa.bool_(), may_mine=pa.bool_(), territories=_NAMES,
@@ -46,21 +48,27 @@ STATEMENT = _schema(
 )  # fmt: skip
 HISTORY = _schema(
     track_row=pa.uint32(), seen_on=_DATE, popularity=pa.uint8(), listens_count=pa.uint64(), listens_scope=pa.string(),
+    is_available=pa.bool_(),
 )  # fmt: skip
 TOMBSTONE = _schema(
     source=pa.string(), kind=pa.string(), own_id=pa.string(), title=pa.string(), reason=pa.string(),
-    first_seen_on=_DATE, last_seen_on=_DATE, evidence_id=pa.uint64(),
+    successor_id=pa.string(), first_seen_on=_DATE, last_seen_on=_DATE, evidence_id=pa.uint64(),
 )  # fmt: skip
 CORRECTION = _schema(
     source=pa.string(), kind=pa.string(), own_id=pa.string(), field=pa.string(), value=pa.string(),
     reason=pa.string(), corrected_by=pa.string(), evidence_id=pa.uint64(),
+)  # fmt: skip
+DESCRIPTION = _schema(
+    kind=pa.string(), row_number=pa.uint32(), source=pa.string(), own_id=pa.string(), matched_by=pa.string(),
+    evidence_id=pa.uint64(),
 )  # fmt: skip
 FINDING = _schema(
     code=pa.string(), source=pa.string(), subject=pa.string(), message=pa.string(), evidence_id=pa.uint64(),
 )  # fmt: skip
 
 TABLES = {
-    "artist": ARTIST, "release": RELEASE, "track": TRACK, "link": LINK, "credit": CREDIT, "offer": OFFER, "statement": STATEMENT,
-    "history": HISTORY, "tombstone": TOMBSTONE, "correction": CORRECTION, "finding": FINDING,
+    "artist": ARTIST, "release": RELEASE, "track": TRACK, "link": LINK, "credit": CREDIT, "offer": OFFER, "market_set": MARKET_SET,
+    "availability": AVAILABILITY, "statement": STATEMENT,
+    "history": HISTORY, "tombstone": TOMBSTONE, "correction": CORRECTION, "description": DESCRIPTION, "finding": FINDING,
 }  # fmt: skip
 """Every table of an edition."""

@@ -1,6 +1,7 @@
 """Text from outside, made safe for tables: valid Unicode, NFC, no controls, bounded."""
 
 import unicodedata
+from collections.abc import Sequence
 
 TEXT_MAX = 1_000_000
 """Characters kept of one text; a longer one is cut and found (`text-mended`)."""
@@ -19,6 +20,18 @@ def mend(text: str) -> tuple[str, bool]:
     kept = "".join("\ufffd" if _is_foreign(char) else char for char in text[:TEXT_MAX])
     is_mended = kept != text or "\ufffd" in text
     return unicodedata.normalize("NFC", kept).strip(), is_mended
+
+
+def is_clean(texts: Sequence[str]) -> bool:
+    """Whether `mend` leaves all of these as they are; it may say no where it does."""
+    joined = "".join(texts)
+    return (
+        len(joined) <= TEXT_MAX
+        and joined.isprintable()
+        and "\ufffd" not in joined
+        and unicodedata.is_normalized("NFC", joined)
+        and all(text == text.strip() for text in texts)
+    )
 
 
 def fold(text: str) -> str:

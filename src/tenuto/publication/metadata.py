@@ -23,6 +23,8 @@ _GIVEN_OUT = (
     "link",
     "credit",
     "offer",
+    "market_set",
+    "availability",
     "statement",
     "history",
     "tombstone",
@@ -31,11 +33,11 @@ _GIVEN_OUT = (
 """Findings are for the operator: their words hold paths."""
 
 _IDS = {
-    "artist": "artist_id",
-    "release": "release_id",
-    "track": "track_id",
-    "tombstone": "own_id",
-    "correction": "own_id",
+    "artist": ("artist_id",),
+    "release": ("release_id",),
+    "track": ("track_id",),
+    "tombstone": ("own_id", "successor_id"),
+    "correction": ("own_id",),
 }
 _PATHS = ("fetch_id", "path")
 OPAQUE = "key:"
@@ -44,10 +46,20 @@ OPAQUE = "key:"
 
 def metadata_crate(layout: Layout, settings: Settings, edition: Edition) -> Path:
     """The crate of an edition's metadata, sealed if it is not there yet."""
-    crate = f"{settings.archive.name}-{KIND}-{edition.info.edition}"
-    path = layout.crates / f"{crate}.zip"
-    if path.is_file() and torrent_beside(path).is_file():
-        return path
+    path = layout.crates / metadata_name(settings, edition)
+    if not (path.is_file() and torrent_beside(path).is_file()):
+        seal_metadata(path, settings, edition)
+    return path
+
+
+def metadata_name(settings: Settings, edition: Edition) -> str:
+    """The file name of an edition's metadata crate."""
+    return f"{settings.archive.name}-{KIND}-{edition.info.edition}.zip"
+
+
+def seal_metadata(path: Path, settings: Settings, edition: Edition) -> None:
+    """Seal an edition's metadata as `path`, which has its name; the same edition gives the same bytes wherever that is."""
+    crate = path.stem
     info = compose.bag_info(
         archive=settings.archive.name, contact=settings.archive.contact, crate=crate, kind=KIND, access="open", band="",
         edition=edition.info.edition, plan="", dated=edition.info.newest_evidence, count=0,
@@ -65,7 +77,6 @@ def metadata_crate(layout: Layout, settings: Settings, edition: Edition) -> Path
         item(compose.CHECKER_NAME, compose.checker()),
     ]
     seal(path, lay_out(crate, _tables(edition)), tail, info)
-    return path
 
 
 def _tables(edition: Edition) -> Sequence[Item]:
@@ -84,11 +95,11 @@ def public_table(name: str, table: pa.Table, speaking: Collection[str]) -> pa.Ta
         if name == "offer" and column in table.column_names:
             place = table.column_names.index(column)
             table = table.set_column(place, table.schema.field(column), pa.nulls(table.num_rows, pa.string()))
-    if name in _IDS:
-        place = table.column_names.index(_IDS[name])
-        pairs = zip(table["source"].to_pylist(), table[_IDS[name]].to_pylist(), strict=True)
+    for column in _IDS.get(name, ()):
+        place = table.column_names.index(column)
+        pairs = zip(table["source"].to_pylist(), table[column].to_pylist(), strict=True)
         opaque = [
             f"{OPAQUE}{track_key(source, own)}" if own and source not in speaking else own for source, own in pairs
         ]
-        table = table.set_column(place, table.schema.field(_IDS[name]), pa.array(opaque, pa.string()))
+        table = table.set_column(place, table.schema.field(column), pa.array(opaque, pa.string()))
     return table

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from tenuto.archive import SourceSettings
 from tenuto.model.answers import Answer
+from tenuto.model.columns import Columns, as_columns
 from tenuto.model.errors import SettingsError, UsageError
 from tenuto.model.records import Seen
 from tenuto.sources.credentials import load_credentials
@@ -18,9 +20,11 @@ from tenuto.sources.protocol import GivesOriginals, Source
 
 KINDS = {
     "corrections": "a CSV of corrections by hand",
+    "discogs": "the monthly dumps of Discogs (XML)",
     "folder": "a folder of audio files",
     "generated": "a made-up catalogue (tenuto bench generate), which cannot be asked",
     "subsonic": "any OpenSubsonic server (Navidrome, Supysonic, gonic, Airsonic ...)",
+    "table": "a table (CSV, TSV, JSONL, Parquet, SQLite) with a mapping",
 }
 """Kind -> what it is; the connector is the module of that name."""
 
@@ -32,6 +36,9 @@ PERMISSION_KEY = "operator/permission"
 LISTENS_KEY = "operator/listens"
 TERMS_KEY = "operator/terms"
 """Requests under which harvest keeps the operator's own files; `robots.txt` is kept under its name."""
+
+_AT_ONCE = 10_000
+"""Records of one answer held at a time: a list of listens is as long as a catalogue."""
 
 OPTIONS_OF_ALL = {
     "listens_file": "a CSV with the columns id, listens, date that the operator exports",
@@ -56,16 +63,41 @@ __all__ = [
     "location_mistake",
     "open_source",
     "parse",
+    "parse_columns",
     "user_agent",
 ]
 
 
 def parse(kind: str, answer: Answer) -> Iterator[Seen]:
     """What an answer of a source of this kind says; an operator's own files are read the same for every kind."""
-    if answer.request.key.startswith(OPERATOR) or answer.request.key == "robots.txt":
-        return parse_listens(answer) if answer.request.key == LISTENS_KEY else iter(())
+    if _is_of_operator(answer):
+        return _of_operator(answer)
     found: Iterator[Seen] = import_module(f"tenuto.sources.{kind}").parse(answer)
     return found
+
+
+def parse_columns(kind: str, answer: Answer) -> Iterator[Columns]:
+    """The same as columns, which a connector of large catalogues makes without a step for each record."""
+    if _is_of_operator(answer):
+        return _in_columns(_of_operator(answer))
+    connector = import_module(f"tenuto.sources.{kind}")
+    if not hasattr(connector, "columns"):
+        return _in_columns(connector.parse(answer))
+    found: Iterator[Columns] = connector.columns(answer)
+    return found
+
+
+def _is_of_operator(answer: Answer) -> bool:
+    return answer.request.key.startswith(OPERATOR) or answer.request.key == "robots.txt"
+
+
+def _of_operator(answer: Answer) -> Iterator[Seen]:
+    return parse_listens(answer) if answer.request.key == LISTENS_KEY else iter(())
+
+
+def _in_columns(seen: Iterator[Seen]) -> Iterator[Columns]:
+    while items := list(islice(seen, _AT_ONCE)):
+        yield from as_columns(items)
 
 
 def location_mistake(kind: str, location: str) -> str | None:
@@ -93,12 +125,16 @@ def check_options(kind: str, location: str, options: Mapping[str, Any]) -> tuple
         for name, value in options.items()
         if "://" in str(value) and (mistake := location_mistake("", str(value)))
     ]
-    own = {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}
     try:
-        import_module(f"tenuto.sources.{kind}").Options.model_validate(own)
+        import_module(f"tenuto.sources.{kind}").Options.model_validate(_own(options))
     except ValidationError as error:
         wrong += [f"options.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
     return tuple(wrong)
+
+
+def _own(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are the connector's own."""
+    return {name: value for name, value in options.items() if name not in OPTIONS_OF_ALL}
 
 
 def open_source(name: str, settings: SourceSettings, root: Path, http: Http, environment: Mapping[str, str]) -> Source:
@@ -118,15 +154,24 @@ def open_source(name: str, settings: SourceSettings, root: Path, http: Http, env
             from tenuto.sources.corrections import Corrections  # noqa: PLC0415
 
             return Corrections(root / Path(settings.location).expanduser())
+        case "discogs":
+            from tenuto.sources.discogs import Discogs  # noqa: PLC0415
+
+            return Discogs(root / Path(settings.location).expanduser())
+        case "table":
+            from tenuto.sources.table import Options as TableOptions  # noqa: PLC0415
+            from tenuto.sources.table import Table  # noqa: PLC0415
+
+            chosen = TableOptions.model_validate(_own(settings.options))
+            return Table(root / Path(settings.location).expanduser(), root / Path(chosen.mapping_file).expanduser())
         case "subsonic":
             from tenuto.sources.subsonic import Options, Subsonic  # noqa: PLC0415
 
-            own = {key: value for key, value in settings.options.items() if key not in OPTIONS_OF_ALL}
             file = root / Path(settings.credentials).expanduser() if settings.credentials else None
             if file is not None and file.resolve().is_relative_to(root.resolve()):
                 raise SettingsError(
                     f"credentials file {file} lies inside the archive, which is copied; move it outside"
                 )
             credentials = load_credentials(name, file, environment)
-            return Subsonic(name, settings.location, Options.model_validate(own), credentials, http)
+            return Subsonic(name, settings.location, Options.model_validate(_own(settings.options)), credentials, http)
     raise UsageError(f"{settings.kind!r} is no kind of source; there are {', '.join(KINDS)}")

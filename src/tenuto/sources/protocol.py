@@ -2,7 +2,8 @@
 
 A connector MUST NOT sleep, retry, limit its rate, write files or read the settings: harvest does that round it. Its
 module also offers `Options` (its options, validated) and `parse(answer)`, pure: the catalogue calls it on evidence
-years later, without the source.
+years later, without the source. `columns(answer)`, which may be absent, gives the same as `parse` in columns
+(`model.columns`), for answers of many records.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,17 +1,29 @@
 """Values from outside, taken only if they can be: what cannot is None, never a guess."""
 
+import hashlib
 import re
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any, TypeVar
 
-from tenuto.model.records import ProblemSeen
+from tenuto.model.records import MarketSetSeen, ProblemSeen
 
 DURATION_MAX_MS = 30 * 86_400_000
 """A track longer than 30 days is a broken header, not music."""
 
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
+_ISRC_LENGTH, _UPC_LENGTHS = 12, frozenset(range(8, 15))
+_KINDS = bytes(
+    0x41 if chr(code) in string.ascii_uppercase else 0x30 if chr(code) in string.digits else 0x3F for code in range(256)
+)
+"""Of each ASCII character: `A` for a capital, `0` for a digit, `?` for any other."""
+
 _MBID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MARKET = re.compile(r"[A-Za-z]{2}")
+_MARKETS_MAX = 26 * 26
+_DAY_CHARACTERS = 10
 _DATE = re.compile(r"(\d{4})(?:[-./]?(\d{2})(?:[-./]?(\d{2}))?)?(?:[T ].*)?", re.ASCII)
 
 T = TypeVar("T")
@@ -72,6 +84,22 @@ def isrc(value: Any) -> str | None:
     return next((item for item in plain if _ISRC.fullmatch(item)), None)
 
 
+def are_isrcs(texts: Iterable[str]) -> bool:
+    """Whether all are ISRCs as `isrc` gives them; looked at together, which takes a tenth of the time."""
+    listed = list(texts)
+    count, kinds = len(listed), "".join(listed).encode("ascii", "replace").translate(_KINDS)
+    if any(map(_ISRC_LENGTH.__ne__, map(len, listed))):
+        return False
+    country, owner, digits = (
+        [kinds[place::_ISRC_LENGTH] for place in places] for places in (range(2), range(2, 5), range(5, 12))
+    )
+    return (
+        all(one == b"A" * count for one in country)
+        and not any(b"?" in one for one in owner)
+        and all(one == b"0" * count for one in digits)
+    )
+
+
 def mbid(value: Any) -> str | None:
     """A MusicBrainz id (a UUID in lower case)."""
     folded = value.strip().lower() if isinstance(value, str) else ""
@@ -84,8 +112,18 @@ def upc(value: Any) -> str | None:
     return digits if re.fullmatch(r"[0-9]{8,14}", digits) else None
 
 
+def are_upcs(texts: Iterable[str]) -> bool:
+    """Whether all are UPCs as `upc` gives them."""
+    listed = list(texts)
+    digits, lengths = "".join(listed), set(map(len, listed))
+    return not listed or (digits.isascii() and digits.isdecimal() and lengths <= _UPC_LENGTHS)
+
+
 def partial_date(value: Any) -> str | None:
     """`1911`, `1911-05` or `1911-05-18`, as much of a date as is known; parts of 00 are not known."""
+    if isinstance(value, str) and len(value) == _DAY_CHARACTERS and value[4] == value[7] == "-":  # most are whole
+        with suppress(ValueError):
+            return date.fromisoformat(value).isoformat()
     match = _DATE.fullmatch(str(value).strip())
     if match is None or int(match[1]) == 0:
         return None
@@ -97,3 +135,13 @@ def partial_date(value: Any) -> str | None:
     if month == "00":
         return year
     return f"{year}-{month}" if day == "00" else f"{year}-{month}-{day}"
+
+
+def market_set(value: Any) -> MarketSetSeen | None:
+    """A list of countries (ISO 3166-1 alpha-2): None where one of them is none, since the others then say too little."""
+    if not isinstance(value, (list, tuple)) or len(value) > _MARKETS_MAX:
+        return None
+    if not all(isinstance(code, str) and _MARKET.fullmatch(code) for code in value):
+        return None
+    markets = " ".join(sorted({code.upper() for code in value}))
+    return MarketSetSeen(market_set_id=int.from_bytes(hashlib.sha256(markets.encode()).digest()[:8]), markets=markets)

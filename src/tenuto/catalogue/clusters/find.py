@@ -1,13 +1,12 @@
 """Tracks into clusters: features, links, components, what each track is linked by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from tenuto.catalogue.clusters.candidates import BLOCKS, Links, links
+from tenuto.catalogue.clusters.candidates import NO_LINKS, REASONS, Links, links
 from tenuto.catalogue.clusters.features import make_features
 from tenuto.catalogue.clusters.score import CLASH_MARKS, SPAN_MAX_MS, SPAN_OF_CODES_MAX_MS, THRESHOLD
 from tenuto.catalogue.clusters.union import Guard, Rows, components, part
@@ -16,6 +15,7 @@ _LINK = pa.schema(
     [("track_row", pa.uint32()), ("cluster_row", pa.uint32()), ("reason", pa.string()), ("score", pa.float32())]
 )
 
+BATCH_LINKS = 1_000_000
 _MARKS_CLASH = " OR ".join(f"bit_or(marks) & {bits} = {bits}" for bits in CLASH_MARKS)
 _BROKEN = f"""
     SELECT label FROM clusters_label JOIN clusters_track USING (track_row) GROUP BY label
@@ -44,46 +44,24 @@ def find_clusters(con: duckdb.DuckDBPyConnection, tracks: str, threshold: float 
     and a `memory_limit`. The result depends on the rows alone, not on their order or on threads. Raises ValueError where
     track rows are not such.
     """
-    count = _count(con, tracks)
-    make_features(con, tracks)
     try:
-        found, reasons = _links(con, threshold)
+        count = make_features(con, tracks)
+        found = _links(con, threshold)
         label = components(count, found.a, found.b)
-        _part_contradictions(con, found, reasons, label)
+        _part_contradictions(con, found, label)
     finally:
         con.execute("DROP TABLE IF EXISTS clusters_track")
-    return Clusters(_best_links(found, reasons, label), pa.array(label))
+    return Clusters(_best_links(found, label), pa.array(label))
 
 
-def _count(con: duckdb.DuckDBPyConnection, tracks: str) -> int:
-    count = int(con.execute(f"SELECT count(*) FROM {tracks}").fetchall()[0][0])
-    seen = np.zeros(count, np.bool_)
-    for batch in con.sql(f"SELECT track_row::UBIGINT AS row FROM {tracks}").to_arrow_reader():
-        rows = batch.column(0)
-        if rows.null_count or (len(rows) and (found := rows.to_numpy()).max() >= count):
-            raise ValueError(f"{tracks}: track_row is missing or not below the count of {count} tracks")
-        if len(rows):
-            seen[found] = True
-    if not seen.all():
-        raise ValueError(f"{tracks}: track_row {int(np.argmin(seen))} is missing, so another stands twice")
-    return count
+def _links(con: duckdb.DuckDBPyConnection, threshold: float) -> Links:
+    parts = [NO_LINKS, *links(con, threshold)]
+    return Links(*(np.concatenate([getattr(some, field.name) for some in parts]) for field in fields(Links)))
 
 
-def _links(con: duckdb.DuckDBPyConnection, threshold: float) -> tuple[Links, NDArray[np.uint8]]:
-    """All links of all rules, and the number of the rule of each."""
-    parts = [(n, some) for n, block in enumerate(BLOCKS) for some in links(con, block, threshold)]
-    a = np.concatenate([np.empty(0, np.uint32), *(some.a for _, some in parts)])
-    b = np.concatenate([np.empty(0, np.uint32), *(some.b for _, some in parts)])
-    scores = np.concatenate([np.empty(0, np.float32), *(some.score for _, some in parts)])
-    reasons = np.concatenate([np.empty(0, np.uint8), *(np.full(len(some.a), n, np.uint8) for n, some in parts)])
-    return Links(a, b, scores), reasons
-
-
-def _part_contradictions(con: duckdb.DuckDBPyConnection, found: Links, reasons: NDArray[np.uint8], label: Rows) -> None:
+def _part_contradictions(con: duckdb.DuckDBPyConnection, found: Links, label: Rows) -> None:
     """Part the components that contradict themselves; `label` is changed in place."""
-    is_linked = np.zeros(len(label), np.bool_)
-    is_linked[found.a] = is_linked[found.b] = True
-    rows = np.flatnonzero(is_linked).astype(np.uint32)
+    rows = _in_threes(label)
     con.register("clusters_label", pa.table({"track_row": rows, "label": label[rows]}))
     try:
         con.execute(f"CREATE OR REPLACE TEMP TABLE clusters_broken AS {_BROKEN}")
@@ -100,22 +78,35 @@ def _part_contradictions(con: duckdb.DuckDBPyConnection, found: Links, reasons: 
     is_broken = np.zeros(len(label), np.bool_)
     is_broken[list(guards)] = True
     within = np.flatnonzero(is_broken[found.a])
-    order = within[np.lexsort((found.b[within], found.a[within], reasons[within], -found.score[within]))]
+    order = within[np.lexsort((found.b[within], found.a[within], found.reason[within], -found.score[within]))]
     pairs = list(zip(found.a[order].tolist(), found.b[order].tolist(), strict=True))
     for row, cluster in part(pairs, guards).items():
         label[row] = cluster
 
 
-def _best_links(found: Links, reasons: NDArray[np.uint8], label: Rows) -> pa.Table:
-    inside = np.flatnonzero(label[found.a] == label[found.b])
+def _in_threes(label: Rows) -> Rows:
+    """The rows in components of three or more: a pair is a link, and no link contradicts itself."""
+    joined = np.flatnonzero(label != np.arange(len(label), dtype=np.uint32)).astype(np.uint32)
+    roots = label[joined]
+    last = np.zeros(len(label), np.uint32)
+    last[roots] = joined
+    is_three = np.zeros(len(label), np.bool_)
+    is_three[roots[last[roots] != joined]] = True
+    return np.flatnonzero(is_three[label]).astype(np.uint32)
+
+
+def _best_links(found: Links, label: Rows) -> pa.Table:
     best = np.full(len(label), -1, np.int32)
-    for ends in (found.a, found.b):
+    for begin in range(0, len(found.a), BATCH_LINKS):
+        some = slice(begin, begin + BATCH_LINKS)
         # Best score first, then the rule that comes first: thousandths and rule in one number.
-        rank = np.rint(found.score[inside] * 1000).astype(np.int32) * 256 + (255 - reasons[inside].astype(np.int32))
-        np.maximum.at(best, ends[inside], rank)
+        rank = np.rint(found.score[some] * 1000).astype(np.int32) * 256 + (255 - found.reason[some].astype(np.int32))
+        rank[label[found.a[some]] != label[found.b[some]]] = -1
+        for ends in (found.a[some], found.b[some]):
+            better = np.flatnonzero(rank > best[ends])
+            rising = better[np.argsort(rank[better])]
+            best[ends[rising]] = rank[rising]  # of several for one track the last stays
     rows = np.flatnonzero(best >= 0).astype(np.uint32)
-    names = np.array([block.reason for block in BLOCKS])
     chosen = best[rows]
-    return pa.table(
-        [rows, label[rows], names[255 - chosen % 256], (chosen // 256 / 1000).astype(np.float32)], schema=_LINK
-    )
+    reasons = pa.DictionaryArray.from_arrays((255 - chosen % 256).astype(np.uint8), list(REASONS)).cast(pa.string())
+    return pa.table([rows, label[rows], reasons, (chosen // 256 / 1000).astype(np.float32)], schema=_LINK)

@@ -1,6 +1,4 @@
-"""The text index of an edition: titles, artists and releases, found as people type them (docs/decisions/0013-search.md)."""
+"""The text index of an edition: titles, artists and releases, found as people type them (docs/decisions/0013-search.md).
 
-from tenuto.catalogue.search.build import build_index
-from tenuto.catalogue.search.find import Hit, TextIndex
-
-__all__ = ["Hit", "TextIndex", "build_index"]
+`find` reads it, `build` writes it, `parts` writes that of an edition; each is imported by itself, so that readers begin at once.
+"""

@@ -1,86 +1,96 @@
-"""Building the text index: beside its place, and renamed when it is whole."""
+"""Building the text index: parts of it side by side, whose segments then lie in one."""
 
 import json
-import shutil
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import tantivy
 
-from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably
 from tenuto.catalogue.search.columns import Documents, artists_of, batches_of, facts_of, order_of, texts_of
-from tenuto.catalogue.search.shown import ShownWriter, lines_of
-from tenuto.model.progress import Progress
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema, system_error_of
 
-VERSION = 1
-"""Of fields, folding and files together: an index of another version is built anew."""
-
-ABOUT_NAME = "search.json"
-
-_HEAP_MIN_BYTES, _HEAP_MAX_BYTES = 15_000_000, 4_000_000_000
+HEAP_MIN_BYTES, _HEAP_MAX_BYTES = 15_000_000, 4_000_000_000
 """What tantivy takes for one writing thread (`MEMORY_BUDGET_NUM_BYTES_MIN` and `MAX` in its index_writer.rs)."""
 
-_OURS_BYTES = 250_000_000
-"""What the process was seen to take beside tantivy's heap: libraries, rows as they are read, names that are remembered."""
+_TOP_HEAP_BYTES = 30_000_000
+_META = "meta.json"
 
 
-def schema() -> tantivy.Schema:
-    """Titles with places, for phrases; the rest without. Nothing is stored: see `shown`."""
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("title", tokenizer_name="whitespace", index_option="position")
-    for name in ("artist", "release", "fact"):
-        builder.add_text_field(name, tokenizer_name="whitespace", index_option="basic")
-    builder.add_unsigned_field("order", fast=True)
-    return builder.build()
+def build_index(folder: Path, rows: Iterable[pa.RecordBatch], heap_bytes: int = 100_000_000, bound: int = 0) -> None:
+    """Write the text index of these rows into an empty folder, in this process.
 
-
-def build_index(folder: Path, rows: Iterable[pa.RecordBatch], memory_bytes: int, progress: Progress) -> None:
-    """Write the text index of an edition into `folder`, in place of one that is there.
-
-    Batches have the columns track_row uint32 (ascending), title string, artists list<string> in the order of credits, release
-    string, listens uint64, popularity uint8, year uint16, licence string; all but the first may be null, others are left out.
-    `memory_bytes` bounds the memory of the process, from 265 MB on; pages of the index's own files, mapped while parts of it are
-    merged, come on top and can be taken back. Raises ValueError where rows do not ascend.
+    Batches have the columns track_row uint32, title string, artists list<string> in the order of credits, release string, listens
+    uint64, popularity uint8, year uint16, licence string; all but the first may be null. Tracks whose `order` (see `order_of`) is
+    at least `bound` make the first tier. Raises OSError where the disk is full.
     """
-    progress.begin("text index", unit="tracks")
-    with folder_durably(_made_free(folder)) as beside:
-        index = tantivy.Index(schema(), path=str(beside), reuse=False)
-        writer = index.writer(min(_HEAP_MAX_BYTES, max(_HEAP_MIN_BYTES, memory_bytes - _OURS_BYTES)), 1)
-        try:
-            tracks = _write(beside, writer, rows, progress)
-            writer.commit()
-        except BaseException:
-            writer.rollback()
-            raise
-        finally:
-            writer.wait_merging_threads()
-        about = {"version": VERSION, "tracks": tracks}
-        (beside / ABOUT_NAME).write_text(json.dumps(about) + "\n")
+    part = folder / "part"
+    part.mkdir()
+    join_parts(folder, [part], write_part(part, rows, heap_bytes, bound, lambda _: None))
 
 
-def _write(beside: Path, writer: tantivy.IndexWriter, rows: Iterable[pa.RecordBatch], progress: Progress) -> int:
-    tracks = 0
-    documents, add = Documents(), writer.add_json
-    with ShownWriter(beside) as shown:
+def write_part(
+    folder: Path, rows: Iterable[pa.RecordBatch], heap_bytes: int, bound: int, advance: Callable[[int], object]
+) -> int:
+    """Write an index for each tier into an empty folder; returns how many tracks it has."""
+    tracks, documents = 0, Documents()
+    top_bytes, rest_bytes = _TOP_HEAP_BYTES, min(_HEAP_MAX_BYTES, max(HEAP_MIN_BYTES, heap_bytes - _TOP_HEAP_BYTES))
+    with _writer(folder / TIERS[0], top_bytes) as top, _writer(folder / TIERS[1], rest_bytes) as rest:
         for batch in batches_of(rows):
             title, artists, release = texts_of(batch, "title"), artists_of(batch), texts_of(batch, "release")
-            numbers = batch.column("track_row")
-            shown.add(numbers.to_pylist(), lines_of(title, artists, release))
             facts = facts_of(batch.column("year"), batch.column("licence"))
-            order = order_of(numbers, batch.column("listens"), batch.column("popularity"))
-            for document in documents.of(title, artists, release, facts, order):
-                add(document)
+            order = order_of(batch.column("track_row"), batch.column("listens"), batch.column("popularity"))
+            lines = documents.of(title, artists, release, facts, order)
+            is_top = order.to_numpy() >= np.uint64(bound)
+            for number in np.flatnonzero(is_top).tolist():
+                top.add_json(lines[number])
+                lines[number] = ""
+            for line in filter(None, lines):
+                rest.add_json(line)
             tracks += batch.num_rows
-            progress.advance(batch.num_rows)
+            advance(batch.num_rows)
     return tracks
 
 
-def _made_free(folder: Path) -> Path:
-    """The place of the index, with nothing there: an old one, which is a cache, goes before the new one is written."""
-    if folder.exists():
-        away = folder.parent / f"{LEFTOVER_PREFIX}old-{folder.name}"
-        shutil.rmtree(away, ignore_errors=True)
-        folder.rename(away)
-        shutil.rmtree(away, ignore_errors=True)
-    return folder
+def join_parts(folder: Path, parts: Sequence[Path], tracks: int) -> None:
+    """Make one index of parts that lie in `folder`, by moving their files: a segment knows nothing of its index."""
+    for tier in TIERS:
+        metas = [json.loads((part / tier / _META).read_bytes()) for part in parts]
+        metas[0]["segments"] = [segment for meta in metas for segment in meta["segments"]]
+        metas[0]["opstamp"] = max(meta["opstamp"] for meta in metas)
+        (folder / tier).mkdir()
+        for part in parts:
+            for file in (part / tier).iterdir():
+                if file.name != _META and not file.name.startswith("."):
+                    file.rename(folder / tier / file.name)
+                else:
+                    file.unlink()
+            (part / tier).rmdir()
+        (folder / tier / _META).write_text(json.dumps(metas[0]))
+    for part in parts:
+        part.rmdir()
+    files = {f"{tier}/{file.name}": file.stat().st_size for tier in TIERS for file in (folder / tier).iterdir()}
+    about = {"version": VERSION, "tracks": tracks, "files": dict(sorted(files.items()))}
+    (folder / ABOUT_NAME).write_text(json.dumps(about))  # nothing behind it: a cut file is none
+
+
+@contextmanager
+def _writer(folder: Path, heap_bytes: int) -> Iterator[tantivy.IndexWriter]:
+    """A writer into a folder; what it was given is there when the block ends well. tantivy's own context manager commits after an
+    error too. Raises OSError for a fault of the system.
+    """
+    folder.mkdir()
+    try:
+        writer = tantivy.Index(schema(), path=str(folder), reuse=False).writer(heap_bytes, 1)
+        try:
+            yield writer
+            writer.commit()
+        finally:
+            writer.wait_merging_threads()
+    except ValueError as error:
+        if (number := system_error_of(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(folder)) from error

@@ -10,10 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tenuto.catalogue.search.facts import ROW_MAX, licence_word
 from tenuto.catalogue.search.words import KNOWN_CHARACTERS, KNOWN_MAX, WORD_MAX, Names
-
-ROW_MAX = 2**32 - 1
-"""Track rows are 32 bits wide; `order` holds this less the row, so that the lower row of two comes first."""
 
 WEIGHT_STEPS = 1024
 """Steps of a track's weight in each doubling of listens: 16 bits hold every count of listens there is."""
@@ -115,21 +113,6 @@ def facts_of(year: pa.Array, licence: pa.Array) -> pa.Array:
     kinds = licence.dictionary_encode()
     words = pa.array([f" {escaped(licence_word(text))}" for text in kinds.dictionary.to_pylist()], pa.string())
     return pc.binary_join_element_wise(pc.fill_null(years, ""), pc.fill_null(words.take(kinds.indices), ""), "")
-
-
-def year_word(year: int) -> str:
-    """The word of a year."""
-    return f"y{year}"
-
-
-def count_word(count: int) -> str:
-    """The word of titles with so many words."""
-    return f"n{count}"
-
-
-def licence_word(licence: str) -> str:
-    """The word of a licence, an SPDX expression or what stands in its place."""
-    return "l" + "".join(c if c.isprintable() and not c.isspace() else "_" for c in licence)[:WORD_MAX]
 
 
 def escaped(text: str) -> str:

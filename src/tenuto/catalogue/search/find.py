@@ -1,19 +1,21 @@
 """Finding tracks by what is typed: the best kind of match first, within it what is listened to most."""
 
 import json
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from tantivy import Index, Query, Searcher
 
-from tenuto.catalogue.search.build import ABOUT_NAME, VERSION, schema
-from tenuto.catalogue.search.columns import ROW_MAX
+from tenuto.catalogue.search.facts import ROW_MAX
 from tenuto.catalogue.search.queries import ALL, ARTIST, NAMES, TITLE, Queries, every, joinings, partings, some
-from tenuto.catalogue.search.shown import Shown, ShownReader
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema
 from tenuto.catalogue.search.words import Word, fold, named, wanted
-from tenuto.model.errors import IntegrityError, UsageError
+from tenuto.model.errors import IntegrityError
 from tenuto.model.names import ARTICLES
 
 FEW = 5
@@ -41,54 +43,37 @@ class Hit:
 
     track_row: int
     score: float
-    title: str
-    artists: tuple[str, ...]
-    release: str
-
-    @property
-    def artist(self) -> str:
-        """All artists in one line."""
-        return ", ".join(self.artists)
 
 
 class TextIndex:
-    """The text index of one edition, open for reading. Safe for many threads."""
+    """The text index of one edition, open for reading. Safe for many threads, if what gives titles is."""
 
-    def __init__(self, index: Index, shown: ShownReader, tracks: int) -> None:
-        self._searcher: Searcher = index.searcher()
-        self._shown = shown
+    def __init__(self, folder: Path, searchers: Sequence[Searcher], title_of: Callable[[int], str]) -> None:
+        self._folder, self._searchers, self._title_of = folder, searchers, title_of
         self._schema = schema()
-        self.tracks = tracks
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The index in a folder. Raises UsageError where there is none, IntegrityError where it cannot be read or is of another
-        version; `build_index` makes it anew.
+    def open(cls, folder: Path, title_of: Callable[[int], str]) -> Self:
+        """The index in a folder; `title_of` gives the title of a track, empty where it has none.
+
+        Raises IntegrityError where the index is missing, cut or of another version: it is to be made anew.
         """
-        if not (folder / ABOUT_NAME).is_file():
-            raise UsageError(f"{folder} holds no text index; run: tenuto catalogue build")
         try:
             about = json.loads((folder / ABOUT_NAME).read_bytes())
-            version, tracks = about["version"], int(about["tracks"])
+            version, tracks, files = about["version"], int(about["tracks"]), dict(about["files"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise IntegrityError(
-                f"{folder / ABOUT_NAME} cannot be read ({error}); run: tenuto catalogue build"
-            ) from None
+            raise _damage(folder, f"{ABOUT_NAME} cannot be read ({error})") from None
         if version != VERSION:
-            raise IntegrityError(
-                f"{folder} is of version {version!r}, this one reads {VERSION}; run: tenuto catalogue build"
-            )
-        try:
-            index = Index.open(str(folder))
-            index.reload()
-        except (OSError, ValueError) as error:
-            raise IntegrityError(f"{folder} cannot be opened ({error}); run: tenuto catalogue build") from None
-        found = cls(index, ShownReader(folder), tracks)
-        if (held := found._searcher.num_docs) != tracks:
-            raise IntegrityError(
-                f"{folder} holds {held} tracks, {ABOUT_NAME} says {tracks}; run: tenuto catalogue build"
-            )
-        return found
+            raise _damage(folder, f"it is of version {version!r}, this one reads {VERSION}")
+        for name, size in files.items():
+            if not (folder / name).is_file() or (folder / name).stat().st_size != size:
+                raise _damage(folder, f"{name} has not the {size} bytes that were written")
+        with _refused(folder):
+            searchers = [_searcher(folder / tier) for tier in TIERS]
+            held = sum(searcher.num_docs for searcher in searchers)
+        if held != tracks:
+            raise _damage(folder, f"it holds {held} tracks, {ABOUT_NAME} says {tracks}")
+        return cls(folder, searchers, title_of)
 
     def search(
         self,
@@ -106,9 +91,15 @@ class TextIndex:
         writes it. Without a word in `text`, all tracks that pass these; nothing where these say nothing either.
         """
         limit = max(0, min(limit, LIMIT_MAX))
-        queries = Queries(self._schema, self._searcher)
+        with _refused(self._folder):
+            return self._search(text, limit, {TITLE: title, ARTIST: artist}, year, licence)
+
+    def _search(
+        self, text: str, limit: int, names: dict[str, str | None], year: int | None, licence: str | None
+    ) -> list[Hit]:
+        queries = Queries(self._schema, self._searchers)
         filters = queries.facts(year, licence)
-        for field, asked in ((TITLE, title), (ARTIST, artist)):
+        for field, asked in names.items():
             filters += [queries.exact(field, word) for word in wanted(asked or "")]
         found: dict[int, tuple[int, int]] = {}
         for kind, query in self._kinds(queries, wanted(text), found) if limit else ():
@@ -162,26 +153,60 @@ class TextIndex:
 
     def _collect(self, found: dict[int, tuple[int, int]], kind: int, query: Query, limit: int) -> None:
         """Add the best of a query by row, with their kind and weight; those that an earlier one found stay what they are."""
-        result = self._searcher.search(query, limit=limit, count=False, order_by_field="order")
-        for order, _ in result.hits:
-            row = ROW_MAX - (order & ROW_MAX)
-            if row not in found:
-                found[row] = (kind, order >> 32)
+        wanted_count = limit
+        for searcher in self._searchers:  # what is in a tier comes before all that is in the next one
+            result = searcher.search(query, limit=wanted_count, count=False, order_by_field="order")
+            for order, _ in result.hits:
+                row = ROW_MAX - (order & ROW_MAX)
+                if row not in found:
+                    found[row] = (kind, order >> 32)
+            wanted_count -= len(result.hits)
+            if not wanted_count:
+                return
 
     def _hits(self, found: dict[int, tuple[int, int]], words: list[Word], limit: int) -> list[Hit]:
-        shown = self._shown.read(found)
         ranked = sorted(
-            (_KINDS - self._kind(kind, shown[row], words) + weight / 2**16, -row)
-            for row, (kind, weight) in found.items()
+            (_KINDS - self._kind(kind, row, words) + weight / 2**16, -row) for row, (kind, weight) in found.items()
         )
-        best = [(score, -row) for score, row in reversed(ranked)][:limit]
-        return [Hit(row, score, shown[row].title, shown[row].artists, shown[row].release) for score, row in best]
+        return [Hit(-row, score) for score, row in reversed(ranked)][:limit]
 
-    @staticmethod
-    def _kind(kind: int, shown: Shown, words: list[Word]) -> int:
+    def _kind(self, kind: int, row: int, words: list[Word]) -> int:
         """A title that has the words somewhere in it, and as many words before its bracket, is not the whole title."""
         if kind != _WHOLE:
             return kind
-        first = named(fold(shown.title)).words[:1]
+        first = named(fold(self._title_of(row))).words[:1]
         starts = {word.terms[0] for word in words}
         return kind if first and first[0] in starts else _PHRASE
+
+
+def _searcher(folder: Path) -> Searcher:
+    """Of what lies there now. tantivy makes a lock file beside an index: where none can be made, it is shown links to the files."""
+    if not os.access(folder, os.W_OK):
+        with tempfile.TemporaryDirectory() as links:
+            for file in folder.iterdir():
+                Path(links, file.name).symlink_to(file)
+            return _opened(Path(links))
+    return _opened(folder)
+
+
+def _opened(folder: Path) -> Searcher:
+    index = Index.open(str(folder))
+    index.config_reader("manual")  # else a thread would watch the folder
+    return index.searcher()
+
+
+@contextmanager
+def _refused(folder: Path) -> Iterator[None]:
+    """What tantivy says of files that are not as they were written is IntegrityError, its panics included."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise _damage(folder, f"it cannot be read ({error})") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of pyo3, which gives it no name to import
+            raise
+        raise _damage(folder, f"it cannot be read ({error})") from None
+
+
+def _damage(folder: Path, what: str) -> IntegrityError:
+    return IntegrityError(f"the text index {folder} is damaged: {what}; delete the folder, it is made again")

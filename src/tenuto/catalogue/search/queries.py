@@ -1,11 +1,12 @@
 """Queries for tantivy, put together from words: no text that was typed is ever parsed as a query language."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from tantivy import Occur, Query, Schema, Searcher
 
-from tenuto.catalogue.search.columns import count_word, licence_word, year_word
+from tenuto.catalogue.search.facts import count_word, licence_word, year_word
 from tenuto.catalogue.search.words import Word
 
 TITLE, ARTIST, RELEASE, FACT = "title", "artist", "release", "fact"
@@ -23,10 +24,10 @@ _TYPO_FROM, _TYPOS_FROM = 4, 8
 
 
 class Queries:
-    """Makes queries against one searcher; remembers what a beginning stands for."""
+    """Makes queries against the searchers of an index; remembers what a beginning stands for."""
 
-    def __init__(self, schema: Schema, searcher: Searcher) -> None:
-        self._schema, self._searcher = schema, searcher
+    def __init__(self, schema: Schema, searchers: Sequence[Searcher]) -> None:
+        self._schema, self._searchers = schema, searchers
         self._endings: dict[tuple[str, str], list[str]] = {}
 
     def fact(self, word: str) -> Query:
@@ -104,7 +105,9 @@ class Queries:
 
     def is_known(self, word: Word) -> bool:
         """Whether any track has the word."""
-        return any(self._searcher.doc_freq(field, term) for field in ALL for term in word.terms)
+        return any(
+            searcher.doc_freq(field, term) for searcher in self._searchers for field in ALL for term in word.terms
+        )
 
     def _loosely(self, word: Word, is_begun: bool, edits: int) -> Query:
         queries = [self.begun(field, word) if is_begun else self.exact(field, word) for field in ALL]
@@ -114,8 +117,11 @@ class Queries:
         found = self._endings.get((field, text))
         if found is None:
             is_short = len(text) < _BEGINNING_MIN and text.isascii()
-            terms = [] if is_short else self._searcher.terms_with_prefix(field, text, limit=ENDINGS_MAX)
-            found = self._endings[field, text] = [term for term, _ in terms if term != text]
+            counts: Counter[str] = Counter()
+            for searcher in () if is_short else self._searchers:
+                counts.update(dict(searcher.terms_with_prefix(field, text, limit=ENDINGS_MAX)))
+            best = sorted(counts, key=lambda term: (-counts[term], term))[:ENDINGS_MAX]
+            found = self._endings[field, text] = [term for term in best if term != text]
         return found
 
     def _phrase(self, terms: list[tuple[int, str]]) -> Query | None:

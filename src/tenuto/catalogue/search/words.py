@@ -95,20 +95,42 @@ class Names:
 
     def __init__(self) -> None:
         self._known: dict[str, Piece] = {}
+        self._plain: dict[str, str] = {}  # pieces that are one word, whatever stands beside them,
+        self._ends: set[str] = set()  # and those of them before which the core of a name ends
         self._characters = 0
 
     def of(self, texts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
         """For each text its words, spaced, then how many places they have, and how many those of its core."""
         cut = [text[:FOLDED_MAX].split() for text in texts]
-        known = self._known
-        if len(known) > KNOWN_MAX or self._characters > KNOWN_CHARACTERS:
-            known.clear()
+        if len(self._known) > KNOWN_MAX or self._characters > KNOWN_CHARACTERS:
+            self._known.clear()
+            self._plain.clear()
+            self._ends.clear()
             self._characters = 0
-        unknown = list({piece for pieces in cut for piece in pieces if piece not in known})
-        self._characters += sum(map(len, unknown))
-        known.update(zip(unknown, map(_piece, _fold_many(unknown)), strict=True))
+        self._learn(list(set().union(*cut).difference(self._known)))
+        known, plain, ends = self._known, self._plain, self._ends
         for pieces in cut:
-            yield _put_together([known[piece] for piece in pieces])
+            try:
+                words = [plain[piece] for piece in pieces]
+            except KeyError:
+                words = []
+            if words:
+                count = len(words)
+                core = (
+                    count if ends.isdisjoint(pieces) else next((n for n in range(1, count) if pieces[n] in ends), count)
+                )
+                yield " ".join(words), count, core
+            else:
+                yield _put_together([known[piece] for piece in pieces])
+
+    def _learn(self, pieces: list[str]) -> None:
+        self._characters += sum(map(len, pieces))
+        for text, piece in zip(pieces, map(_piece, _fold_many(pieces)), strict=True):
+            self._known[text] = piece
+            if piece.is_read_alone and piece.places == 1 and not piece.more:
+                self._plain[text] = piece.words
+                if piece.is_end:
+                    self._ends.add(text)
 
 
 def _put_together(pieces: list[Piece]) -> tuple[str, int, int]:

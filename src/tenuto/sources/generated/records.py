@@ -1,97 +1,118 @@
-"""Records of a page as the catalogue takes them."""
+"""Records of a page as the catalogue takes them, a column at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
+from typing import Any
 
-from tenuto.model.records import ArtistSeen, CreditSeen, ReleaseSeen, Seen, TrackSeen
-from tenuto.sources import values
-from tenuto.sources.generated.wire import Artist, Credit, Release, Track
-from tenuto.sources.values import Values
+from tenuto.model.columns import Columns, Lists, columns_of
+from tenuto.model.records import ArtistSeen, MarketSetSeen, ReleaseSeen, TrackSeen
+from tenuto.sources.generated.wire import Artist, Release, Track
+from tenuto.sources.values import are_isrcs, are_upcs, partial_date
 
 LISTENS_SCOPE = "service"
 """Whose listens these are: everyone's."""
 
-_PLACES_OF = {"year": 4, "month": 7, "day": 10}
-_BLANK = "a name is blank"
+PLACES_OF = {"year": 4, "month": 7, "day": 10}
+"""Characters of a date that are known, by its precision."""
 
 
-def artist_seen(item: Artist) -> ArtistSeen:
-    """An artist; raises ValueError where a name is blank."""
-    _check_spoken(item.id, *item.genres)
-    return ArtistSeen(artist_id=item.id, name=_said(item.name), genres=item.genres, popularity=item.popularity,
-                      followers_count=item.followers)  # fmt: skip
+def artist_columns(items: Sequence[Artist]) -> Columns:
+    """Artists; raises ValueError where a text is blank."""
+    ids, names, genres, popularity, followers = _columns(items, "id", "name", "genres", "popularity", "followers")
+    listed = _lists(genres)
+    _check_spoken(ids, names, listed.texts)
+    return columns_of(
+        ArtistSeen,
+        len(items),
+        {"artist_id": ids, "name": names, "genres": listed, "popularity": popularity, "followers_count": followers},
+    )
 
 
-def releases_seen(items: list[Release]) -> Iterator[Seen]:
-    """Releases, and a problem for each value that cannot be; raises ValueError where a name is blank."""
-    for item in items:
-        _check_spoken(item.id, *item.artist_ids)
-        read = Values(item.id)
-        date = read.take("release_date", item.release_date, values.partial_date)
-        places = read.take("release_date_precision", item.release_date_precision, _PLACES_OF.get)
-        yield ReleaseSeen(
-            release_id=item.id,
-            title=_said(item.title),
-            release_type=_said(item.type),
-            label=_said(item.label),
-            upc=read.take("upc", item.upc, values.upc),
-            release_date=date[:places] if date else None,
-            copyright_c=_said(item.copyright_c),
-            copyright_p=_said(item.copyright_p),
-            popularity=item.popularity,
-            tracks_count=item.tracks_count,
-            artist_ids=item.artist_ids,
-        )
-        yield from read.problems()
+def release_columns(items: Sequence[Release]) -> Columns:
+    """Releases; raises ValueError where a text is blank or a date cannot be."""
+    ids, titles, types, labels, upcs, dates, precisions, c, p, popularity, tracks_count, artist_ids = _columns(
+        items, "id", "title", "type", "label", "upc", "release_date", "release_date_precision", "copyright_c",
+        "copyright_p", "popularity", "tracks_count", "artist_ids",
+    )  # fmt: skip
+    listed = _lists(artist_ids)
+    _check_spoken(ids, titles, types, labels, c, p, listed.texts)
+    _check(are_upcs(filter(None, upcs)), "a UPC")
+    return columns_of(
+        ReleaseSeen,
+        len(items),
+        {
+            "release_id": ids, "title": titles, "release_type": types, "label": labels, "upc": upcs,
+            "release_date": list(map(_known, dates, precisions)), "copyright_c": c, "copyright_p": p,
+            "popularity": popularity, "tracks_count": tracks_count, "artist_ids": listed,
+        },
+    )  # fmt: skip
 
 
-def tracks_seen(items: list[Track]) -> Iterator[TrackSeen]:
-    """Tracks; raises ValueError where a name is blank.
+def track_columns(items: Sequence[Track], market_sets: Sequence[MarketSetSeen | None]) -> Columns:
+    """Tracks; raises ValueError where a text is blank or a set of markets is not on the page.
 
-    The hot path: credits that follow one another are mostly the same, and are then one object; so are languages.
+    The hot path: most of a catalogue is tracks.
     """
-    known: dict[tuple[Credit, ...], tuple[CreditSeen, ...]] = {}
-    spoken: set[tuple[str, ...]] = {()}
-    for item in items:
-        own_id, release_id, title, listens, languages = (
-            item.id,
-            item.release_id,
-            item.title,
-            item.listens,
-            item.languages,
-        )
-        if own_id.isspace() or (release_id is not None and release_id.isspace()):
-            raise ValueError(_BLANK)
-        if (names := known.get(item.credits)) is None:
-            for one in item.credits:
-                _check_spoken(one.artist_id, one.role)
-            names = tuple([CreditSeen(artist_id=one.artist_id, role=one.role) for one in item.credits])
-            known[item.credits] = names
-        if languages not in spoken:
-            _check_spoken(*languages)
-            spoken.add(languages)
-        yield TrackSeen(
-            track_id=own_id,
-            title=None if title is None or not title or title.isspace() else title,
-            release_id=release_id,
-            disc_number=item.disc_number,
-            track_number=item.track_number,
-            duration_ms=item.duration_ms,
-            is_explicit=item.explicit,
-            isrc=item.isrc,
-            popularity=item.popularity,
-            listens_count=listens,
-            listens_scope=None if listens is None else LISTENS_SCOPE,
-            languages=languages,
-            credits=names,
-        )
+    ids, titles, release_ids, discs, numbers, durations, explicit, isrcs, popularity, listens, languages, markets, credits_ = (
+        _columns(items, "id", "title", "release_id", "disc_number", "track_number", "duration_ms", "explicit", "isrc",
+                 "popularity", "listens", "languages", "markets", "credits")
+    )  # fmt: skip
+    names = list(chain.from_iterable(credits_))
+    artists, roles = [one.artist_id for one in names], [one.role for one in names]
+    counts, spoken = list(map(len, credits_)), _lists(languages)
+    _check_spoken(ids, titles, release_ids, artists, roles, spoken.texts)
+    _check(are_isrcs(filter(None, isrcs)), "an ISRC")
+    return columns_of(
+        TrackSeen,
+        len(items),
+        {
+            "track_id": ids, "title": titles, "release_id": release_ids, "disc_number": discs, "track_number": numbers,
+            "duration_ms": durations, "is_explicit": explicit, "isrc": isrcs, "popularity": popularity, "listens_count": listens,
+            "listens_scope": [None if count is None else LISTENS_SCOPE for count in listens], "languages": spoken,
+            "market_set_id": _ids_of(markets, market_sets), "credit_artists": Lists(counts, artists),
+            "credit_roles": Lists(counts, roles),
+        },
+    )  # fmt: skip
 
 
-def _check_spoken(*names: str) -> None:
-    """Raise ValueError where a name is only white space: the page is then read with patience."""
-    for name in names:
-        if name.isspace():
-            raise ValueError(_BLANK)
+def market_set_columns(market_sets: Iterable[MarketSetSeen | None]) -> Columns:
+    """The sets of markets of a page, each once."""
+    found = {one.market_set_id: one.markets for one in market_sets if one is not None}
+    return columns_of(MarketSetSeen, len(found), {"market_set_id": list(found), "markets": list(found.values())})
 
 
-def _said(text: str | None) -> str | None:
-    return text if text and not text.isspace() else None
+def _columns(items: Sequence[Any], *names: str) -> tuple[tuple[Any, ...], ...]:
+    return tuple(zip(*map(attrgetter(*names), items), strict=True))
+
+
+def _lists(column: Sequence[tuple[str, ...]]) -> Lists:
+    return Lists(list(map(len, column)), list(chain.from_iterable(column)))
+
+
+def _ids_of(numbers: Sequence[int | None], market_sets: Sequence[MarketSetSeen | None]) -> list[int | None]:
+    ids = [None if one is None else one.market_set_id for one in market_sets]
+    try:
+        return [None if number is None else ids[number] for number in numbers]
+    except IndexError:
+        raise ValueError("a set of markets is not on the page") from None
+
+
+@lru_cache(maxsize=65_536)
+def _known(text: str | None, precision: str | None) -> str | None:
+    """As much of a date as its precision says."""
+    places = PLACES_OF.get(precision or "day")
+    _check(places is not None and (text is None or partial_date(text) == text), "a date")
+    return text and text[:places]
+
+
+def _check_spoken(*columns: Sequence[str | None]) -> None:
+    """Refuse a text that is only white space."""
+    _check(not any(map(str.isspace, filter(None, chain.from_iterable(columns)))), "a text")
+
+
+def _check(is_well: bool, what: str) -> None:
+    """Raise ValueError where something cannot be: the page is then read with patience."""
+    if not is_well:
+        raise ValueError(f"{what} on this page cannot be")

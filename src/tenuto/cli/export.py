@@ -1,0 +1,93 @@
+"""`tenuto catalogue export`."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
+from tenuto.cli.tables import line
+
+Form = Literal["sqlite", "jsonl", "csv", "crate"]
+_STDOUT = "-"
+_EDITION = re.compile(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}")
+
+
+def export(
+    *,
+    as_: Annotated[Form, Parameter(name="--as", help="The form.")],
+    into: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="The file; of lines also - (stdout); of a crate its folder.")
+    ],
+    edition: Annotated[str | None, Parameter(help="An edition's name; else the current one.")] = None,
+    force: Annotated[bool, Parameter(negative="", help="Replace a file that is there already.")] = False,
+    archive: Archive = HERE,
+    json: Json = False,
+) -> None:
+    """Write an edition for other tools: a SQLite database, JSON lines, CSV, or a metadata crate."""
+    from tenuto.cli.progress import TerminalProgress
+    from tenuto.model.errors import UsageError
+
+    if into == _STDOUT and (json or as_ not in {"jsonl", "csv"}):
+        raise UsageError("--into -: stdout takes jsonl or csv, and no --json beside it; name a file")
+    layout, settings = open_archive(archive)
+    chosen = _edition(layout, edition)
+    with TerminalProgress() as progress:
+        if as_ == "crate":
+            file: Path | None = _crate(Path(into), settings, chosen, force)
+        else:
+            file = _file(as_, into, chosen, force, progress)
+    if file is not None:
+        _tell(file, as_, chosen, json)
+
+
+def _edition(layout: Any, name: str | None) -> Any:
+    """The edition of that name, or the current one."""
+    from tenuto.catalogue import open_current, open_edition
+    from tenuto.model.errors import UsageError
+
+    if name is None:
+        return open_current(layout)
+    there = [one.name for one in layout.catalogue.iterdir()] if layout.catalogue.is_dir() else []
+    known = sorted(filter(_EDITION.fullmatch, there))
+    if name not in known:
+        raise UsageError(f"--edition: there is no edition {name}; there are: {', '.join(known) or 'none yet'}")
+    return open_edition(layout.edition(name))
+
+
+def _file(form: str, into: str, edition: Any, force: bool, progress: Any) -> Path | None:
+    from tenuto.catalogue.export import write_csv, write_jsonl, write_sqlite
+
+    target = Path(into).expanduser()
+    if form == "sqlite":
+        write_sqlite(edition, target, progress, may_replace=force)
+        return target
+    write = {"jsonl": write_jsonl, "csv": write_csv}[form]
+    if into == _STDOUT:
+        write(edition, sys.stdout.buffer, progress)
+        return None
+    write(edition, target, progress, may_replace=force)
+    return target
+
+
+def _crate(folder: Path, settings: Any, edition: Any, force: bool) -> Path:
+    from tenuto.catalogue.export.target import folder_held, refuse_taken
+    from tenuto.publication.metadata import metadata_name, seal_metadata
+
+    file = folder.expanduser() / metadata_name(settings, edition)
+    with folder_held(file.parent):
+        refuse_taken(file, may_replace=force)
+        seal_metadata(file, settings, edition)
+    return file
+
+
+def _tell(file: Path, form: str, edition: Any, json: bool) -> None:
+    from tenuto.model.units import counted, format_bytes
+
+    tracks, size = edition.info.tables["track"].rows, file.stat().st_size
+    if json:
+        print_json({"edition": edition.info.edition, "form": form, "path": str(file), "tracks": tracks, "bytes": size})
+    else:
+        line(f"{file}: edition {edition.info.edition}, {counted(tracks, 'track')}, {format_bytes(size)}")
