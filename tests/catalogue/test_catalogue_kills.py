@@ -117,6 +117,33 @@ def test_build_by_several_processes_killed_at_random_moments_goes_on_from_the_pa
     assert is_gone_on, "no kill came between the first part and the end"
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_build_stopped_by_the_user_ends_soon_and_whole_whatever_it_was_doing(service):
+    layout, edition, sums, took_s = service
+    shutil.rmtree(layout.catalogue)
+    tenuto("catalogue", "build", "--archive", layout.root)  # all is read: what is stopped is the merging
+    began_at = time.monotonic()
+    shutil.rmtree(layout.catalogue)
+    tenuto("catalogue", "build", "--archive", layout.root)
+    merging_s, moments, is_stopped = time.monotonic() - began_at, random.Random(9), 0
+    for _ in range(2 * KILLS):
+        shutil.rmtree(layout.catalogue)
+        command = [sys.executable, "-m", "tenuto", "catalogue", "build", "--archive", str(layout.root)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as build:
+            time.sleep(moments.uniform(0.3, merging_s))
+            build.send_signal(signal.SIGINT)
+            _, said = build.communicate(timeout=30)
+        assert build.returncode in {0, 130, -signal.SIGINT}, said
+        assert "Traceback" not in said or build.returncode == -signal.SIGINT, said  # before there was anybody to answer
+        is_stopped += build.returncode == 130
+        tenuto("catalogue", "build", "--archive", layout.root)
+        assert made.sha256s(edition.folder) == sums
+        assert list(layout.catalogue.glob(".*")) == []
+        assert [one.name for one in layout.state.glob(".*")] == []
+    assert is_stopped, "no build was stopped while it merged"
+
+
 def _parts(layout):
     return (
         [folder for folder in layout.parts.iterdir() if not folder.name.startswith(".")]

@@ -7,9 +7,10 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,7 @@ from tenuto.model.tables import FINDING, LINK
 _OTHERS_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 2**29
 """Of the memory that is allowed, so much is for tables being written and for Python itself; the database gets the rest."""
 
+_INTERRUPT_S = 0.05
 _LICENCES = (
     "SELECT coalesce(licence, 'unknown') AS name, sum(tracks)::BIGINT FROM fact_said GROUP BY name ORDER BY name"
 )
@@ -136,6 +138,7 @@ def _merge(
 ) -> Edition:  # fmt: skip
     """Merge what was seen, and write the edition."""
     merge.load(con, seen.parts, seen.table())
+    seen.forget()
     load_days(con, seen.days)
     merge.merge(con)
     findings = [*_problems(con), *describe(con, precedence), *corrections.apply_corrections(con)]
@@ -148,17 +151,47 @@ def _merge(
         "licences": dict(con.execute(_LICENCES).fetchall()),
         "findings": dict(sorted(Counter(finding.code for finding in findings).items())),
     }
+    beside = _Cursors(con)
     with ThreadPoolExecutor(1) as thread:
-        links = thread.submit(cluster, con.cursor())
+        links = thread.submit(cluster, beside.open())
         tables = {
-            **{name: partial(_beside, con, rows) for name, rows in merge.ROWS.items()},
-            "correction": partial(_beside, con, corrections.correction_table),
+            **{name: partial(_rows, beside, rows) for name, rows in merge.ROWS.items()},
+            "correction": partial(_rows, beside, corrections.correction_table),
             "statement": statements.to_reader,
             "finding": _finding_table(findings).to_reader,
             "link": lambda: links.result().select(LINK.names).to_reader(),
-            "track": lambda: merge.track_table(con.cursor(), links.result()),
+            "track": lambda: merge.track_table(beside.open(), links.result()),
         }
-        return write_edition(layout, name, tables, about)
+        try:
+            return write_edition(layout, name, tables, about, beside.interrupt)
+        except BaseException:
+            beside.interrupt([links])
+            raise
+
+
+class _Cursors:
+    """Cursors of a database for threads that work side by side; what they all do at a moment can be interrupted."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Another one."""
+        self._cursors.append(self._con.cursor())
+        return self._cursors[-1]
+
+    def interrupt(self, works: Iterable[Future[Any]]) -> None:
+        """Interrupt one statement after the other, until all of these works have ended."""
+        while not all(work.done() for work in works):
+            for cursor in self._cursors:
+                cursor.interrupt()
+            time.sleep(_INTERRUPT_S)
+
+
+def _rows(beside: _Cursors, rows: Callable[[duckdb.DuckDBPyConnection], pa.RecordBatchReader]) -> pa.RecordBatchReader:
+    """The rows of a table, while other tables are read."""
+    return rows(beside.open())
 
 
 def cluster(con: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -172,13 +205,6 @@ def cluster(con: duckdb.DuckDBPyConnection) -> pa.Table:
         SELECT track.track_row, track.title, artist, release.title AS release_title, isrc, duration_ms
         FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row)""")
     return find_clusters(con, "track_heard").links
-
-
-def _beside(
-    con: duckdb.DuckDBPyConnection, rows: Callable[[duckdb.DuckDBPyConnection], pa.RecordBatchReader]
-) -> pa.RecordBatchReader:
-    """The rows of a table, while other tables are read."""
-    return rows(con.cursor())
 
 
 def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import wait as futures_wait
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, islice
@@ -169,18 +170,29 @@ def damage_of(folder: Path) -> str:
 
 
 def write_edition(
-    layout: Layout, edition: str, tables: Mapping[str, Callable[[], pa.RecordBatchReader]], about: Mapping[str, Any]
+    layout: Layout,
+    edition: str,
+    tables: Mapping[str, Callable[[], pa.RecordBatchReader]],
+    about: Mapping[str, Any],
+    abandon: Callable[[Iterable[Future[TableInfo]]], object] = futures_wait,
 ) -> Edition:
     """Write an edition whole; one of that name is left as it is, unless it is damaged. `tables` give their rows in order, and are
-    begun in this order: what waits for something stands last.
+    begun in this order: what waits for something stands last. When one fails, or the user stops it, `abandon` sees to it
+    that the others end, and waits for that.
     """
     folder = layout.edition(edition)
     if folder.exists() and damage_of(folder):
         folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
     if not folder.exists():
-        with folder_durably(folder) as beside:
-            with ThreadPoolExecutor(_WRITERS) as threads:
+        with folder_durably(folder) as beside, ThreadPoolExecutor(_WRITERS) as threads:
+            try:
                 begun = {name: threads.submit(_write_table, beside, name, rows) for name, rows in tables.items()}
+                for one in as_completed(begun.values()):
+                    one.result()
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                abandon(begun.values())
+                raise
             info = EditionInfo(edition=edition, tables={name: begun[name].result() for name in TABLES}, **about)
             document = msgspec.json.format(msgspec.json.encode(info.model_dump(mode="json")), indent=1)
             (beside / EDITION_NAME).write_bytes(document + b"\n")

@@ -30,7 +30,9 @@ _OWN_IDS = {"artist": "artist_id", "release": "release_id", "track": "track_id"}
 def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Table) -> None:
     """Show what was seen, of each kind, as `<kind>_seen`: the rows of those answers that count, with their stamp."""
     con.register("sightings", sightings)
-    con.execute("CREATE TYPE source_name AS ENUM (SELECT DISTINCT source FROM sightings ORDER BY source)")  # sorts as numbers
+    con.execute(
+        "CREATE TYPE source_name AS ENUM (SELECT DISTINCT source FROM sightings ORDER BY source)"
+    )  # sorts as numbers
     con.execute("CREATE TABLE sighting AS SELECT * REPLACE (source::source_name AS source) FROM sightings")
     con.unregister("sightings")
     con.execute("CREATE TABLE part_file (filename VARCHAR, part INTEGER)")
@@ -68,44 +70,50 @@ def merge(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
-    """One row a thing. What was seen once, most of a large catalogue, is taken as it is; the rest is merged field by field. Where
-    all was seen once no copy is made: it is read where it lies.
+    """One row a thing. What one record of its newest harvest tells, most of a large catalogue, is taken as it is; only what several
+    tell is merged field by field. Where all was seen once no copy is made: it is read where it lies.
     """
     own = _OWN_IDS[kind]
     stamp = {*SIGHTING.names, "fullness", "ordinal", own}
     names = [name for name, *_ in con.execute(f"DESCRIBE {kind}_seen").fetchall() if name not in stamp]
     merged = "".join(f"arg_min({name}, place) FILTER (WHERE {name} IS NOT NULL) AS {name}, " for name in names)
-    once, more = "".join(f"{name}, " for name in names), ""
+    single, more = "".join(f"{name}, " for name in names), ""
     if kind == "track":
-        merged += "arg_min(first_seen, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on, "
-        once += "CASE WHEN listens_count IS NOT NULL THEN first_seen END AS counted_on, "
+        merged += "arg_min(told_on, place) FILTER (WHERE listens_count IS NOT NULL) AS counted_on, "
+        single += "CASE WHEN listens_count IS NOT NULL THEN told_on END AS counted_on, "
         more = ", NULL::VARCHAR AS licence_correction, NULL::UBIGINT AS correction_evidence_id"
     con.execute(f"""
         CREATE TABLE {kind}_often AS SELECT hash(source, {own}) AS hashed FROM {kind}_seen GROUP BY hashed HAVING count(*) > 1""")
     [(is_often,)] = con.execute(f"SELECT EXISTS (FROM {kind}_often)").fetchall()
+    once = f"""
+        SELECT source, {own}, {single}is_live, evidence_id, first_seen, last_seen{more}
+        FROM (SELECT *, first_seen AS told_on FROM {kind}_seen)"""
     if not is_often:
-        con.execute(f"""
-            CREATE VIEW {kind}_merged AS
-            SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen, true AS is_once{more} FROM {kind}_seen""")
+        con.execute(f"CREATE VIEW {kind}_merged AS {once}")
         return
     con.execute(f"""
         CREATE TABLE {kind}_merged AS
-        WITH several AS (
-            SELECT * FROM {kind}_seen WHERE hash(source, {own}) IN (FROM {kind}_often)
-        ), ranked AS (
-            SELECT *, max(newest) OVER thing AS top,
-                   row_number() OVER (thing ORDER BY newest DESC, fullness DESC, evidence_id, ordinal) AS place
-            FROM several WINDOW thing AS (PARTITION BY source, {own})
+        WITH harvest AS (
+            SELECT source, {own}, newest, count(*) AS records, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+            FROM {kind}_seen WHERE hash(source, {own}) IN (FROM {kind}_often) GROUP BY ALL
         ), dated AS (
-            SELECT source, {own}, min(first_seen) AS first_seen, max(last_seen) AS last_seen FROM several GROUP BY ALL
-        ), merged AS (
-            SELECT source, {own}, {merged}bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id
-            FROM ranked WHERE newest = top GROUP BY source, {own}
+            SELECT source, {own}, max(newest) AS newest, arg_max(records, newest) AS records,
+                   min(first_seen) AS first_seen, max(last_seen) AS last_seen
+            FROM harvest GROUP BY source, {own}
+        ), several AS (
+            SELECT s.* EXCLUDE (first_seen, last_seen), s.first_seen AS told_on, d.first_seen, d.last_seen, d.records
+            FROM {kind}_seen s JOIN dated d USING (source, {own}, newest)
+        ), ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY source, {own} ORDER BY fullness DESC, evidence_id, ordinal) AS place
+            FROM several WHERE records > 1
         )
-        SELECT merged.*, first_seen, last_seen, false AS is_once{more} FROM merged JOIN dated USING (source, {own})
+        SELECT source, {own}, {merged}bool_or(is_live) AS is_live, arg_min(evidence_id, place) AS evidence_id,
+               any_value(first_seen) AS first_seen, any_value(last_seen) AS last_seen{more}
+        FROM ranked GROUP BY source, {own}
         UNION ALL
-        SELECT source, {own}, {once}is_live, evidence_id, first_seen, last_seen, true{more}
-        FROM {kind}_seen WHERE hash(source, {own}) NOT IN (FROM {kind}_often)""")
+        SELECT source, {own}, {single}is_live, evidence_id, first_seen, last_seen{more} FROM several WHERE records = 1
+        UNION ALL
+        {once} WHERE hash(source, {own}) NOT IN (FROM {kind}_often)""")
 
 
 _PLACED = {

@@ -124,6 +124,10 @@ class Sightings:
         columns |= {name: [getattr(one, name) for one in sightings] for name in SIGHTING.names if name not in columns}
         return pa.table([pa.array(columns[field.name], field.type) for field in SIGHTING], schema=SIGHTING)
 
+    def forget(self) -> None:
+        """Let go of what was seen, of which `table` is made by now; the rest stays."""
+        self._found.clear()
+
     def digest(self) -> str:
         """SHA-256 over all that an edition depends on: a line for each source, each distinct content and each finding.
 

@@ -95,7 +95,7 @@ def _render(edition: Any) -> None:
     from tenuto.model.units import format_bytes
 
     show("", ("table", "rows", "bytes", "sha256"),
-         [(name, f"{table.rows:,}", format_bytes(table.bytes), table.sha256[:16]) for name, table in edition.info.tables.items()],
+         [(name, f"{table.rows:,}", format_bytes(table.bytes), table.sha256[:16]) for name, table in edition.info.tables.items() if table.rows],
          right=("rows", "bytes"))  # fmt: skip
     if edition.info.findings:
         line()
