@@ -199,11 +199,10 @@ def cluster(con: duckdb.DuckDBPyConnection) -> pa.Table:
     con.execute("""
         CREATE TEMP VIEW track_heard AS
         WITH names AS (
-            SELECT track_row, list(coalesce(name, c.artist_id) ORDER BY position) AS artist
-            FROM credit_named c LEFT JOIN artist USING (artist_row) GROUP BY track_row
+            SELECT credit, list(coalesce(name, artist_id) ORDER BY position) AS artist FROM credit_person GROUP BY credit
         )
         SELECT track.track_row, track.title, artist, release.title AS release_title, isrc, duration_ms
-        FROM track LEFT JOIN names USING (track_row) LEFT JOIN release USING (release_row)""")
+        FROM track LEFT JOIN names USING (credit) LEFT JOIN release USING (release_row)""")
     return find_clusters(con, "track_heard").links
 
 

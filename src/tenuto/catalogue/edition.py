@@ -10,22 +10,24 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, write_durably
 from tenuto.archive.layout import read_pointer
-from tenuto.catalogue.canonical import CanonicalDigest
 from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES
-from tenuto.rights import Statement
+
+if TYPE_CHECKING:  # what reads and writes whole tables is loaded where one is: whoever looks one row up begins sooner
+    import pyarrow.compute as pc
+
+    from tenuto.catalogue.canonical import CanonicalDigest
+    from tenuto.rights import Statement
 
 FORMAT = "tenuto-edition-1"
 EDITION_NAME = "edition.json"
@@ -109,8 +111,10 @@ class Edition:
         """A table as DuckDB reads it, in a FROM."""
         return sql_rows(*self.files(name))
 
-    def read(self, name: str, filters: pc.Expression | None = None) -> pa.Table:
+    def read(self, name: str, filters: "pc.Expression | None" = None) -> pa.Table:
         """A table in memory, or those of its rows that `filters` lets through."""
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
         return pa.concat_tables([pq.read_table(file, filters=filters) for file in self.files(name)])
 
 
@@ -207,6 +211,10 @@ def make_current(layout: Layout, edition: Edition) -> None:
 
 def _write_table(folder: Path, name: str, rows: Callable[[], pa.RecordBatchReader]) -> TableInfo:
     """Write a table as its rows come: `<name>.parquet`, or `<name>-00000.parquet` … where it is long."""
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    from tenuto.catalogue.canonical import CanonicalDigest  # noqa: PLC0415
+
     canonical, files = CanonicalDigest(), list[Path]()
     for groups in _files(_in_order(_row_groups(rows(), TABLES[name]), name)):
         files.append(folder / f"{name}-{len(files):05d}.parquet")
@@ -228,7 +236,9 @@ def _write_table(folder: Path, name: str, rows: Callable[[], pa.RecordBatchReade
     )
 
 
-def _write_file(path: Path, groups: Iterable[pa.Table], schema: pa.Schema, canonical: CanonicalDigest) -> None:
+def _write_file(path: Path, groups: Iterable[pa.Table], schema: pa.Schema, canonical: "CanonicalDigest") -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     encodings = {name: _encoding(name, place) for place, name in enumerate(schema.names)}
     encodings = {name: encoding for name, encoding in encodings.items() if encoding}
     with pq.ParquetWriter(
@@ -313,12 +323,14 @@ def _literal(path: Path) -> str:
     return "'" + plain.replace("'", "''") + "'"
 
 
-def load_statements(edition: Edition) -> list[Statement]:
+def load_statements(edition: Edition) -> "list[Statement]":
     """The statements of an edition, by their row."""
     rows = edition.read("statement").sort_by("statement_row").drop_columns(["statement_row"]).to_pylist()
     return [statement_from(row) for row in rows]
 
 
-def statement_from(row: Mapping[str, Any]) -> Statement:
+def statement_from(row: Mapping[str, Any]) -> "Statement":
     """A statement from a row of a table."""
+    from tenuto.rights import Statement  # noqa: PLC0415
+
     return Statement(**{**row, "territories": tuple(row["territories"] or ())})

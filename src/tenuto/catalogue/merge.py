@@ -120,7 +120,9 @@ _PLACED = {
     "artist": "SELECT * FROM artist_all WHERE is_live ORDER BY source, artist_id",
     "release": "SELECT * FROM release_all WHERE is_live ORDER BY source, release_id",
     "track": """
-        SELECT t.*, r.release_row FROM track_all t LEFT JOIN release r USING (source, release_id) WHERE t.is_live
+        SELECT t.* EXCLUDE (credit_artists, credit_roles), release_row,
+               CASE WHEN credit_artists IS NOT NULL THEN hash(source, credit_artists, credit_roles) END AS credit
+        FROM track_all t LEFT JOIN release r USING (source, release_id) WHERE t.is_live
         ORDER BY source, release_row NULLS LAST, disc_number NULLS FIRST, track_number NULLS LAST, track_id""",
 }
 """The live things, in the order of their rows, which is a total one."""
@@ -128,20 +130,26 @@ _PLACED = {
 
 def number(con: duckdb.DuckDBPyConnection) -> None:
     """Give the live things their rows: `artist`, `release`, `track`, `credit_named`. A row number is the place in the sorted table,
-    which costs half of counting by a window.
+    which costs half of counting by a window. Lists of credits, which many tracks share, are kept once, under their 64-bit hash.
     """
     for kind, placed in _PLACED.items():
         con.execute(f"CREATE TABLE {kind}_placed AS {placed}")
         con.execute(f"CREATE VIEW {kind} AS SELECT rowid::UINTEGER AS {kind}_row, * FROM {kind}_placed")
     con.execute("""
-        CREATE TABLE credit_named AS
-        WITH named AS (
-            SELECT track_row, source, track_id, evidence_id, unnest(credit_artists) AS artist_id,
-                   unnest(credit_roles) AS role, generate_subscripts(credit_artists, 1) AS position
-            FROM track WHERE credit_artists IS NOT NULL
+        CREATE TABLE credit_person AS
+        WITH list AS (
+            SELECT hash(source, credit_artists, credit_roles) AS credit, any_value(source) AS source,
+                   any_value(credit_artists) AS artists, any_value(credit_roles) AS roles
+            FROM track_all WHERE is_live AND credit_artists IS NOT NULL GROUP BY credit
+        ), named AS (
+            SELECT credit, source, unnest(artists) AS artist_id, unnest(roles) AS role,
+                   generate_subscripts(artists, 1) AS position FROM list
         )
-        SELECT named.*, artist_row FROM named LEFT JOIN artist USING (source, artist_id)
+        SELECT named.* EXCLUDE (source), artist_row, name FROM named LEFT JOIN artist USING (source, artist_id)
         WHERE position <= 65535""")
+    con.execute("""
+        CREATE VIEW credit_named AS
+        SELECT track_row, source, track_id, evidence_id, p.* EXCLUDE (credit) FROM track JOIN credit_person p USING (credit)""")
 
 
 def artist_table(con: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:

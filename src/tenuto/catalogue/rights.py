@@ -25,7 +25,7 @@ _SAID = pa.schema(
 _BATCH_ROWS = 50_000
 _NAMES = """
             SELECT track_row, list(DISTINCT c.artist_id ORDER BY c.artist_id) || list(DISTINCT name ORDER BY name) AS artists
-            FROM credit_named c LEFT JOIN artist USING (artist_row)"""
+            FROM credit_named c"""
 """The ids and names of the artists of each track."""
 
 
