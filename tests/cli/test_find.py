@@ -56,6 +56,103 @@ def test_each_answer_says_licence_status_and_crate(root):
     assert said.endswith("1 track\n")
 
 
+PRINTED = """\
+Concerto | New York Philharmonic; Beethoven, Ludwig van; Hill, Ureli Corelli | At the Hall, 1911-05-18
+  shop:n1
+Concerto | New York Philharmonic | At the Hall, 1911-05
+  shop:n2
+2 tracks; each: unplanned; licence unknown
+"""
+
+
+@pytest.fixture(scope="module")
+def concerts(tmp_path_factory):
+    layout = make_archive(tmp_path_factory.mktemp("concerts"))
+    people = ["New York Philharmonic", "Beethoven, Ludwig van", "Hill, Ureli Corelli"]
+    crowd = [f"Singer {n}" for n in range(10)]
+    evenings = [("n1", "Concerto", people, {"year": 1911, "month": 5, "day": 18}),
+                ("n2", "Concerto", people[:1], {"year": 1911, "month": 5}),
+                ("n3", "Messiah", crowd, {"year": 1912}),
+                ("n4", "Two\nLines", crowd[:2], {"year": 1912})]  # fmt: skip
+    records = [
+        made.album(
+            f"r{own}",
+            [made.song(own, title=title, artists=[{"id": name, "name": name} for name in names])],
+            name="At the Hall",
+            releaseDate=day,
+        )
+        for own, title, names, day in evenings
+    ]
+    made.keep(layout, "shop", records)
+    made.edition_of(layout)
+    return layout.root
+
+
+def _said(root, *words):
+    return tenuto("find", *words, "--archive", root).stdout
+
+
+def test_people_are_told_apart_dates_are_as_long_as_known_and_what_is_so_of_all_is_said_once(concerts):
+    assert _said(concerts, "concerto") == PRINTED
+
+
+def test_a_crowd_is_counted_and_one_track_says_all_of_itself(concerts):
+    assert "Singer 7; 2 more | At the Hall, 1912\n  shop:n3; unplanned; licence unknown\n1 track\n" in _said(
+        concerts, "messiah"
+    )
+
+
+def test_a_title_with_a_line_break_stays_on_its_line(concerts):
+    assert _said(concerts, "--id", "n4").startswith("Two Lines | Singer 0; Singer 1 | At the Hall, 1912\n  shop:n4;")
+
+
+@pytest.mark.parametrize(("words", "is_more"), [
+    (("concerto",), False), (("concerto", "--limit", "2"), False), (("concerto", "--limit", "1"), True)])  # fmt: skip
+def test_that_the_limit_hides_some_is_said(concerts, words, is_more):
+    document = tenuto_json("find", *words, "--archive", concerts)
+    assert document["is_more"] is is_more
+    assert f"{len(document['tracks'])} of more tracks (see --limit)" in _said(concerts, *words) or not is_more
+    assert ("more" in _said(concerts, *words)) is is_more
+
+
+def test_near_matches_come_last_and_are_told_from_exact_ones(root, concerts):
+    near = tenuto_json("find", "yesterdey", "--archive", root)["tracks"]
+    assert [(track["track_id"], track["match"]) for track in near] == [("t2", "near"), ("t3", "near")]
+    assert _said(root, "yesterdey").startswith("nothing fits exactly; near it are:\nYesterday | The Beatles")
+    exact = tenuto_json("find", "yesterd", "--archive", root)["tracks"]
+    assert [track["match"] for track in exact] == ["exact", "exact"]
+    assert "in another spelling" not in _said(root, "yesterd")
+
+
+@pytest.mark.parametrize(("words", "hint"), [
+    (("concerto", "zzzzqqq"), "nothing was found; fewer words find more\n"),
+    (("zzzzqqq",), "nothing was found\n"),
+    (("--title", "concertt"), "nothing was found; plain words find what is misspelt or cut short, --title may not\n"),
+    (("--id", "zzz"), "nothing was found; no track of this edition has this id, and no release\n")])  # fmt: skip
+def test_what_may_find_more_is_said(concerts, words, hint):
+    assert _said(concerts, *words) == hint
+
+
+LOADED = """
+import sys
+from tenuto.cli import main
+try:
+    main(sys.argv[2:])
+finally:
+    print(*sorted(set(sys.argv[1].split(",")) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("words", [("--id", "t2"), ("yesterday",)])
+def test_a_lookup_loads_nothing_that_it_does_not_need(root, words):
+    tenuto("find", *words, "--archive", root)  # the index is there from now on
+    heavy = "pyarrow.compute,pyarrow.parquet,duckdb,httpx,rich.console,tenuto.rights,tenuto.sources"
+    process = [sys.executable, "-c", LOADED, heavy, "find", *words, "--archive", str(root)]
+    ended = subprocess.run(process, capture_output=True, text=True, check=True)
+    assert "The Beatles" in ended.stdout
+    assert ended.stderr == "\n"
+
+
 def test_nothing_found_is_no_fault(root):
     assert _ids(root, "zzzzqqq") == []
     assert "nothing was found" in tenuto("find", "zzzzqqq", "--archive", root).stdout

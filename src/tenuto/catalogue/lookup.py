@@ -20,7 +20,7 @@ from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.archive.layout import SETTINGS_NAME
 from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
 from tenuto.catalogue.keys import Keys
-from tenuto.catalogue.songs import KEYS, Song, Songs
+from tenuto.catalogue.songs import KEYS, Match, Song, Songs
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress, Silent
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tenuto.catalogue.search.find import TextIndex
 
 _TEXT = "text"
+_EXACT_FROM = 5
+"""Scores (`search.find.Hit`) from which on a track has every word as it was written; the last one may be cut short."""
+
 _CANNOT_WRITE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 Opened = TypeVar("Opened")
@@ -107,6 +110,14 @@ class Catalogue:
         licence: str | None = None,
     ) -> list[Song]:  # fmt: skip
         """The tracks that these words fit best, the best first; words may be of title, artists and release, in any spelling."""
+        found = self.matches(text, limit, title=title, artist=artist, year=year, licence=licence)
+        return [match.song for match in found]
+
+    def matches(
+        self, text: str, limit: int = 20, *, title: str | None = None, artist: str | None = None, year: int | None = None,
+        licence: str | None = None,
+    ) -> list[Match]:  # fmt: skip
+        """What `search` finds, each with how it fits: all that fit exactly come before those that nearly do."""
         if self._text is None:
             from tenuto.catalogue.search.find import TextIndex  # noqa: PLC0415 -- ids are looked up without it
 
@@ -114,7 +125,7 @@ class Catalogue:
             opened = partial(TextIndex.open, folder, self._title)
             self._text = _whole(self.edition, folder, self._progress, build_text, opened)
         hits = self._text.search(text, limit, title=title, artist=artist, year=year, licence=licence)
-        return [self.song(hit.track_row) for hit in hits]
+        return [Match(self.song(hit.track_row), is_near=hit.score < _EXACT_FROM) for hit in hits]
 
     def song(self, track_row: int) -> Song:
         """The track in this row; raises IndexError where there is none."""

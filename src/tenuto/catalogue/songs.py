@@ -50,6 +50,14 @@ class Song:
     licence_url: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A song that fits words; `is_near` where it does so in another spelling only, or but for a small word such as `the`."""
+
+    song: Song
+    is_near: bool
+
+
 class Songs:
     """The shelves of an edition, opened; not for several threads at a time.
 

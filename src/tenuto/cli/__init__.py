@@ -67,9 +67,15 @@ catalogue.command(
 )
 
 
+_STOPS: list[int] = []
+"""The signals by which the user stopped us."""
+
+
 def main(words: list[str] | None = None) -> NoReturn:
     """Run one verb and end the process with its exit code (docs/errors.md)."""
     signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us wants it ignored
+        signal.signal(signal.SIGINT, _stop)
     sys.exit(_run(words))
 
 
@@ -91,7 +97,7 @@ def _run(words: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if _may_be_a_hang_up(error) and _is_hung_up():
+        if _STOPS or (_may_be_a_hang_up(error) and _is_hung_up()):  # libraries make other errors of a KeyboardInterrupt
             return _stopped()
         fault, said = fault_said(error)
         print(f"tenuto: {said}", file=sys.stderr)
@@ -102,6 +108,7 @@ def _run(words: list[str] | None) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- what a signal handler is given
+    _STOPS.append(number)
     raise KeyboardInterrupt
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tenuto.archive import Layout
+from tenuto.cli.found import EXACT, NEAR, render
+from tenuto.cli.late_progress import LateProgress
 from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json
-from tenuto.cli.tables import line
 
 if TYPE_CHECKING:
     from tenuto.catalogue import Edition
-    from tenuto.catalogue.songs import Song
+    from tenuto.catalogue.songs import Match, Song
 
 _LIMIT_MAX = 1_000
+"""As many as a search gives; with so many nobody knows whether there are more, and it is said that there are."""
 
 
 def find(
@@ -44,7 +46,7 @@ def find(
 
     """
     from tenuto.catalogue.lookup import Catalogue
-    from tenuto.cli.progress import TerminalProgress
+    from tenuto.catalogue.songs import Match
     from tenuto.model.errors import UsageError
 
     keys = {"id": id_, "isrc": isrc, "upc": upc, "mbid": mbid}
@@ -60,28 +62,40 @@ def find(
     if not 1 <= limit <= _LIMIT_MAX:
         raise UsageError(f"--limit {limit} is not between 1 and {_LIMIT_MAX:,}")
     layout = Layout.find(archive)
-    with TerminalProgress() as progress, Catalogue.open(layout.root, progress, index) as catalogue:
+    with LateProgress() as progress, Catalogue.open(layout.root, progress, index) as catalogue:
         if given:
             ((name, key),) = given.items()
-            songs = getattr(catalogue, f"by_{name}")(key)[:limit]
+            matches = [Match(song, is_near=False) for song in getattr(catalogue, f"by_{name}")(key)]
         else:
-            songs = catalogue.search(" ".join(words), limit, **narrowed)
-        found = _with_statuses(layout, catalogue.edition, songs)
+            matches = catalogue.matches(" ".join(words), limit + 1, **narrowed)
+        found = _with_statuses(layout, catalogue.edition, matches[:limit])
+    is_more = len(matches) > limit or len(matches) == _LIMIT_MAX
     if json:
-        print_json({"edition": catalogue.edition.info.edition, "tracks": found})
+        print_json({"edition": catalogue.edition.info.edition, "is_more": is_more, "tracks": found})
     else:
-        _render(found)
+        render(found, is_more=is_more, hint=_hint(words, given, narrowed))
     return 0
 
 
-def _with_statuses(layout: Layout, edition: "Edition", songs: Sequence["Song"]) -> list[dict[str, Any]]:
-    """The songs as documents, each with its status, reason and crate."""
-    statuses = _statuses(layout, edition, songs) if songs else {}
+def _hint(words: Sequence[str], given: dict[str, str], narrowed: dict[str, Any]) -> str:
+    """What may find more than these did."""
+    if given:
+        return f"no track of this edition has this {next(iter(given))}, and no release"
+    asked = [f"--{name}" for name, value in narrowed.items() if value is not None]
+    if not asked:
+        return "fewer words find more" if len(" ".join(words).split()) > 1 else ""
+    return f"plain words find what is misspelt or cut short, {' and '.join(asked)} may not"
+
+
+def _with_statuses(layout: Layout, edition: "Edition", matches: Sequence["Match"]) -> list[dict[str, Any]]:
+    """The songs as documents, each with its status, reason and crate, and how it fits."""
+    statuses = _statuses(layout, edition, [match.song for match in matches]) if matches else {}
     found = []
-    for song in songs:
+    for match in matches:
+        song = match.song
         document = {**asdict(song), "release_date": _said(song.release_date, song.release_date_precision)}
         del document["release_date_precision"]
-        found.append(document | statuses[song.track_row])
+        found.append({**document, "match": NEAR if match.is_near else EXACT, **statuses[song.track_row]})
     return found
 
 
@@ -132,19 +146,3 @@ def _quoted(text: str) -> str:
 def _said(day: Any, precision: str | None) -> str | None:
     """As much of a date as is known."""
     return None if day is None else day.isoformat()[: {"year": 4, "month": 7}.get(precision or "", 10)]
-
-
-def _render(found: list[dict[str, Any]]) -> None:
-    from tenuto.model.units import counted
-
-    if not found:
-        line("nothing was found; fewer words find more")
-        return
-    for one in found:
-        where = ", ".join(part for part in (one["release"], (one["release_date"] or "")[:4]) if part)
-        line(
-            " | ".join(part for part in (one["title"] or "-", ", ".join(dict.fromkeys(one["artists"])), where) if part)
-        )
-        held = f"{one['status']} in {one['crate']}" if one["crate"] else one["status"]
-        line(f"  {one['source']}:{one['track_id']}; {held}; {one['licence'] or 'licence unknown'}")
-    line(counted(len(found), "track"))

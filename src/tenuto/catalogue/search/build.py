@@ -1,17 +1,16 @@
 """Building the text index: parts of it side by side, whose segments then lie in one."""
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import tantivy
 
 from tenuto.catalogue.search.columns import Documents, artists_of, batches_of, facts_of, order_of, texts_of
-from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema, system_error_of
+from tenuto.catalogue.search.queries import ALL
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema, writer_of
+from tenuto.catalogue.search.vocabulary import WORDS_FOLDER, write_vocabulary
 
 HEAP_MIN_BYTES, _HEAP_MAX_BYTES = 15_000_000, 4_000_000_000
 """What tantivy takes for one writing thread (`MEMORY_BUDGET_NUM_BYTES_MIN` and `MAX` in its index_writer.rs)."""
@@ -38,7 +37,8 @@ def write_part(
     """Write an index for each tier into an empty folder; returns how many tracks it has."""
     tracks, documents = 0, Documents()
     top_bytes, rest_bytes = _TOP_HEAP_BYTES, min(_HEAP_MAX_BYTES, max(HEAP_MIN_BYTES, heap_bytes - _TOP_HEAP_BYTES))
-    with _writer(folder / TIERS[0], top_bytes) as top, _writer(folder / TIERS[1], rest_bytes) as rest:
+    fields = schema()
+    with writer_of(folder / TIERS[0], fields, top_bytes) as top, writer_of(folder / TIERS[1], fields, rest_bytes) as rest:
         for batch in batches_of(rows):
             title, artists, release = texts_of(batch, "title"), artists_of(batch), texts_of(batch, "release")
             facts = facts_of(batch.column("year"), batch.column("licence"))
@@ -56,7 +56,7 @@ def write_part(
 
 
 def join_parts(folder: Path, parts: Sequence[Path], tracks: int) -> None:
-    """Make one index of parts that lie in `folder`, by moving their files: a segment knows nothing of its index."""
+    """Make one index of parts that lie in `folder`, by moving their files: a segment knows nothing of its index. Then the words."""
     for tier in TIERS:
         metas = [json.loads((part / tier / _META).read_bytes()) for part in parts]
         metas[0]["segments"] = [segment for meta in metas for segment in meta["segments"]]
@@ -72,25 +72,9 @@ def join_parts(folder: Path, parts: Sequence[Path], tracks: int) -> None:
         (folder / tier / _META).write_text(json.dumps(metas[0]))
     for part in parts:
         part.rmdir()
-    files = {f"{tier}/{file.name}": file.stat().st_size for tier in TIERS for file in (folder / tier).iterdir()}
+    write_vocabulary(folder / WORDS_FOLDER, [folder / tier for tier in TIERS], ALL)
+    for file in folder.glob("*/.*"):  # locks, and what only a writer asks for
+        file.unlink()
+    files = {str(file.relative_to(folder)): file.stat().st_size for file in folder.glob("*/*")}
     about = {"version": VERSION, "tracks": tracks, "files": dict(sorted(files.items()))}
     (folder / ABOUT_NAME).write_text(json.dumps(about))  # nothing behind it: a cut file is none
-
-
-@contextmanager
-def _writer(folder: Path, heap_bytes: int) -> Iterator[tantivy.IndexWriter]:
-    """A writer into a folder; what it was given is there when the block ends well. tantivy's own context manager commits after an
-    error too. Raises OSError for a fault of the system.
-    """
-    folder.mkdir()
-    try:
-        writer = tantivy.Index(schema(), path=str(folder), reuse=False).writer(heap_bytes, 1)
-        try:
-            yield writer
-            writer.commit()
-        finally:
-            writer.wait_merging_threads()
-    except ValueError as error:
-        if (number := system_error_of(error)) is None:
-            raise
-        raise OSError(number, os.strerror(number), str(folder)) from error

@@ -1,19 +1,18 @@
 """Finding tracks by what is typed: the best kind of match first, within it what is listened to most."""
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from tantivy import Index, Query, Searcher
+from tantivy import Query, Searcher
 
 from tenuto.catalogue.search.facts import ROW_MAX
 from tenuto.catalogue.search.queries import ALL, ARTIST, NAMES, TITLE, Queries, every, joinings, partings, some
-from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, opened, schema
+from tenuto.catalogue.search.vocabulary import WORDS_FOLDER, Vocabulary
 from tenuto.catalogue.search.words import Word, fold, named, wanted
 from tenuto.model.errors import IntegrityError
 from tenuto.model.names import ARTICLES
@@ -48,8 +47,10 @@ class Hit:
 class TextIndex:
     """The text index of one edition, open for reading. Safe for many threads, if what gives titles is."""
 
-    def __init__(self, folder: Path, searchers: Sequence[Searcher], title_of: Callable[[int], str]) -> None:
-        self._folder, self._searchers, self._title_of = folder, searchers, title_of
+    def __init__(
+        self, folder: Path, searchers: Sequence[Searcher], vocabulary: Vocabulary, title_of: Callable[[int], str]
+    ) -> None:
+        self._folder, self._searchers, self._vocabulary, self._title_of = folder, searchers, vocabulary, title_of
         self._schema = schema()
 
     @classmethod
@@ -69,11 +70,11 @@ class TextIndex:
             if not (folder / name).is_file() or (folder / name).stat().st_size != size:
                 raise _damage(folder, f"{name} has not the {size} bytes that were written")
         with _refused(folder):
-            searchers = [_searcher(folder / tier) for tier in TIERS]
+            searchers, vocabulary = [opened(folder / tier) for tier in TIERS], Vocabulary(folder / WORDS_FOLDER)
             held = sum(searcher.num_docs for searcher in searchers)
         if held != tracks:
             raise _damage(folder, f"it holds {held} tracks, {ABOUT_NAME} says {tracks}")
-        return cls(folder, searchers, title_of)
+        return cls(folder, searchers, vocabulary, title_of)
 
     def search(
         self,
@@ -97,22 +98,41 @@ class TextIndex:
     def _search(
         self, text: str, limit: int, names: dict[str, str | None], year: int | None, licence: str | None
     ) -> list[Hit]:
-        queries = Queries(self._schema, self._searchers)
+        queries, words = Queries(self._schema, self._searchers, self._vocabulary), wanted(text)
         filters = queries.facts(year, licence)
         for field, asked in names.items():
             filters += [queries.exact(field, word) for word in wanted(asked or "")]
-        found: dict[int, tuple[int, int]] = {}
-        for kind, query in self._kinds(queries, wanted(text), found) if limit else ():
-            if len(found) < limit:
-                self._collect(found, kind, every([query, *filters]), limit)
-        if not found and filters and not wanted(text) and limit:
-            self._collect(found, _WORDS, every(filters), limit)
-        return self._hits(found, wanted(text), limit)
+        found = _Found(filters, limit)
+        if words and limit:
+            self._exactly(queries, words, found)
+            for kind, query in self._otherwise(queries, words, found):
+                found.add(kind, query, self._searchers)
+        elif filters and limit:
+            found.add(_WORDS, every(filters), self._searchers)
+        return self._hits(found.rows, words, limit)
 
-    def _kinds(self, queries: Queries, words: list[Word], found: dict[int, Any]) -> Iterator[tuple[int, Query]]:
-        """Queries, the best kind first; later ones find what earlier ones did, and more. `found` grows while they are run."""
-        if not words:
+    def _exactly(self, queries: Queries, words: list[Word], found: "_Found") -> None:
+        """What has all the words as they are typed, the last one begun.
+
+        All that the better kinds find is among what the widest one does, so it is asked for first: where it finds less than is
+        wanted, the others only tell of what kind these few are, and are asked no longer than there is one of which it is not known.
+        """
+        last = words[-1]
+        if any(not (word is last or word.is_unspaced or queries.is_known(word)) for word in words):
             return
+        widest = found.best(queries.across(words, ALL, last), self._searchers)
+        count = sum(map(len, widest))
+        for kind, query in self._better(queries, words):
+            if len(found.rows) >= count:
+                return
+            tiers = zip(self._searchers, widest, strict=True)
+            asked = [one for one, hits in tiers if count == found.limit or not hits.keys() <= found.rows.keys()]
+            found.add(kind, query, asked)
+        for hits in widest:
+            found.keep(_WITH_RELEASE, hits)
+
+    def _better(self, queries: Queries, words: list[Word]) -> Iterator[tuple[int, Query]]:
+        """Queries, the best kind first; later ones find what earlier ones did, and more."""
         last = words[-1]
         yield _WHOLE, self._whole(queries, words)
         if len(words) > 1:
@@ -122,13 +142,17 @@ class TextIndex:
             yield _PHRASE_BEGUN, some([*([begun] if begun else []), queries.across(words, (ARTIST,), last)])
         yield _WORDS, queries.across(words, NAMES)
         yield _WORDS_BEGUN, queries.across(words, NAMES, last)
-        yield _WITH_RELEASE, queries.across(words, ALL, last)
-        if len(found) < FEW and not (found and len(words) >= _SURE_WORDS):
-            if others := list(self._respelled(queries, words)):
-                yield _RESPELLED, some([queries.across(other, ALL) for other in others])
-            yield _NEAR, queries.loosely(words, last, 1)
-            if len(found) < FEW and queries.may_be_nearer(words):
-                yield _NEARER, queries.loosely(words, last, 2)
+
+    def _otherwise(self, queries: Queries, words: list[Word], found: "_Found") -> Iterator[tuple[int, Query]]:
+        """Queries for other spellings, then for typos, as long as there is too little; `found` grows while they are run."""
+        if found.is_enough(words):
+            return
+        if others := list(self._respelled(queries, words)):
+            yield _RESPELLED, some([queries.across(other, ALL) for other in others])
+        for edits, kind in ((1, _NEAR), (2, _NEARER)):
+            is_more = any(len(queries.like(word, edits)) > len(queries.like(word, edits - 1)) for word in words)
+            if not found.is_enough(words) and is_more:
+                yield kind, queries.loosely(words, words[-1], edits)
 
     @staticmethod
     def _whole(queries: Queries, words: list[Word]) -> Query:
@@ -143,26 +167,16 @@ class TextIndex:
     @staticmethod
     def _respelled(queries: Queries, words: list[Word]) -> Iterator[list[Word]]:
         """The words otherwise divided, and without those that are often left out."""
-        yield from joinings(words)
+        others = joinings(words)
         for word in words:
             if not word.is_unspaced and _PARTED_MIN <= len(word.text) <= _PARTED_MAX and not queries.is_known(word):
-                yield from partings(words, word)
+                others += partings(words, word)
+        for other in others:
+            if all(queries.is_known(word) for word in other if not word.is_unspaced and word not in words):
+                yield other
         kept = [word for word in words if word.text not in _LOOSE]
         if kept and len(kept) < len(words):
             yield kept
-
-    def _collect(self, found: dict[int, tuple[int, int]], kind: int, query: Query, limit: int) -> None:
-        """Add the best of a query by row, with their kind and weight; those that an earlier one found stay what they are."""
-        wanted_count = limit
-        for searcher in self._searchers:  # what is in a tier comes before all that is in the next one
-            result = searcher.search(query, limit=wanted_count, count=False, order_by_field="order")
-            for order, _ in result.hits:
-                row = ROW_MAX - (order & ROW_MAX)
-                if row not in found:
-                    found[row] = (kind, order >> 32)
-            wanted_count -= len(result.hits)
-            if not wanted_count:
-                return
 
     def _hits(self, found: dict[int, tuple[int, int]], words: list[Word], limit: int) -> list[Hit]:
         ranked = sorted(
@@ -179,20 +193,38 @@ class TextIndex:
         return kind if first and first[0] in starts else _PHRASE
 
 
-def _searcher(folder: Path) -> Searcher:
-    """Of what lies there now. tantivy makes a lock file beside an index: where none can be made, it is shown links to the files."""
-    if not os.access(folder, os.W_OK):
-        with tempfile.TemporaryDirectory() as links:
-            for file in folder.iterdir():
-                Path(links, file.name).symlink_to(file)
-            return _opened(Path(links))
-    return _opened(folder)
+class _Found:
+    """What a search has found: the kind and the weight of each row."""
 
+    def __init__(self, filters: Sequence[Query], limit: int) -> None:
+        self._filters = filters
+        self.limit = limit
+        self.rows: dict[int, tuple[int, int]] = {}
 
-def _opened(folder: Path) -> Searcher:
-    index = Index.open(str(folder))
-    index.config_reader("manual")  # else a thread would watch the folder
-    return index.searcher()
+    def add(self, kind: int, query: Query, tiers: Sequence[Searcher]) -> None:
+        """Add the best of a query; rows that an earlier one found stay what they are."""
+        if len(self.rows) < self.limit:
+            for hits in self.best(query, tiers):
+                self.keep(kind, hits)
+
+    def keep(self, kind: int, hits: Mapping[int, int]) -> None:
+        """Add rows by their weight."""
+        for row, weight in hits.items():
+            self.rows.setdefault(row, (kind, weight))
+
+    def best(self, query: Query, tiers: Sequence[Searcher]) -> list[dict[int, int]]:
+        """Of each tier rows and their weights, as many as are wanted: what is in one comes before all that is in the next."""
+        found, left = list[dict[int, int]](), self.limit
+        query = every([query, *self._filters])
+        for searcher in tiers:
+            hits = searcher.search(query, limit=left, count=False, order_by_field="order").hits if left else []
+            found.append({ROW_MAX - (order & ROW_MAX): order >> 32 for order, _ in hits})
+            left -= len(hits)
+        return found
+
+    def is_enough(self, words: Sequence[Word]) -> bool:
+        """Whether there is no need to look for other spellings."""
+        return len(self.rows) >= (1 if len(words) >= _SURE_WORDS else FEW)
 
 
 @contextmanager

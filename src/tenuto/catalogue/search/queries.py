@@ -7,6 +7,7 @@ from functools import reduce
 from tantivy import Occur, Query, Schema, Searcher
 
 from tenuto.catalogue.search.facts import count_word, licence_word, year_word
+from tenuto.catalogue.search.vocabulary import Vocabulary
 from tenuto.catalogue.search.words import Word
 
 TITLE, ARTIST, RELEASE, FACT = "title", "artist", "release", "fact"
@@ -24,11 +25,12 @@ _TYPO_FROM, _TYPOS_FROM = 4, 8
 
 
 class Queries:
-    """Makes queries against the searchers of an index; remembers what a beginning stands for."""
+    """Makes queries against the searchers of an index; remembers what a beginning and what a typo stands for."""
 
-    def __init__(self, schema: Schema, searchers: Sequence[Searcher]) -> None:
-        self._schema, self._searchers = schema, searchers
+    def __init__(self, schema: Schema, searchers: Sequence[Searcher], vocabulary: Vocabulary) -> None:
+        self._schema, self._searchers, self._vocabulary = schema, searchers, vocabulary
         self._endings: dict[tuple[str, str], list[str]] = {}
+        self._like: dict[tuple[str, int], list[str]] = {}
 
     def fact(self, word: str) -> Query:
         """Tracks with a fact."""
@@ -54,12 +56,15 @@ class Queries:
             return self.exact(field, word)
         return some([self._term(field, term) for term in (word.terms[0], *self._begun(field, word.terms[0]))])
 
-    def near(self, field: str, word: Word, edits: int) -> Query | None:
-        """Tracks with a word in a field that is at most so many edits away, as far as its length lets it be."""
+    def like(self, word: Word, edits: int) -> list[str]:
+        """Other words of the index that are at most so many edits away, as far as the length of the word lets it be."""
         allowed = 0 if word.is_unspaced else (len(word.text) >= _TYPO_FROM) + (len(word.text) >= _TYPOS_FROM)
-        if not min(edits, allowed):
-            return None
-        return Query.fuzzy_term_query(self._schema, field, word.text, min(edits, allowed))
+        key = word.text, min(edits, allowed)
+        if key not in self._like:
+            near = self.like(word, key[1] - 1) if key[1] else []
+            new = self._vocabulary.like(*key) if key[1] else []
+            self._like[key] = [*near, *(term for term in new if term != word.text and term not in near)]
+        return self._like[key]
 
     def phrase(self, words: Sequence[Word], *, is_begun: bool = False) -> Query | None:
         """Titles with these words one after the other; None where that says no more than the words do."""
@@ -98,11 +103,6 @@ class Queries:
         """Tracks with every word in any field, give or take some edits."""
         return every([self._loosely(word, word is begun, edits) for word in words])
 
-    @staticmethod
-    def may_be_nearer(words: Iterable[Word]) -> bool:
-        """Whether a word is so long that it may be two edits away."""
-        return any(not word.is_unspaced and len(word.text) >= _TYPOS_FROM for word in words)
-
     def is_known(self, word: Word) -> bool:
         """Whether any track has the word."""
         return any(
@@ -111,7 +111,7 @@ class Queries:
 
     def _loosely(self, word: Word, is_begun: bool, edits: int) -> Query:
         queries = [self.begun(field, word) if is_begun else self.exact(field, word) for field in ALL]
-        return some([*queries, *(query for field in ALL if (query := self.near(field, word, edits)))])
+        return some([*queries, *(self._term(field, term) for term in self.like(word, edits) for field in ALL)])
 
     def _begun(self, field: str, text: str) -> list[str]:
         found = self._endings.get((field, text))

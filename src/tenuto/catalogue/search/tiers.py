@@ -1,10 +1,15 @@
 """What an index is made of: two tiers, each an index of tantivy's own with the same fields, and a file that says what is whole."""
 
+import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import tantivy
 
-VERSION = 2
+VERSION = 3
 """Of fields, folding and files together: an index of another version is built anew."""
 
 ABOUT_NAME = "search.json"
@@ -28,7 +33,42 @@ def schema() -> tantivy.Schema:
     return builder.build()
 
 
+def opened(folder: Path) -> tantivy.Searcher:
+    """Of what lies there now. tantivy makes a lock file beside an index: where none can be made, it is shown links to the files."""
+    if os.access(folder, os.W_OK):
+        return _searcher(folder)
+    with tempfile.TemporaryDirectory() as links:
+        for file in folder.iterdir():
+            Path(links, file.name).symlink_to(file)
+        return _searcher(Path(links))
+
+
+@contextmanager
+def writer_of(folder: Path, fields: tantivy.Schema, heap_bytes: int) -> Iterator[tantivy.IndexWriter]:
+    """A writer into a folder; what it was given is there when the block ends well. tantivy's own context manager commits after an
+    error too. Raises OSError for a fault of the system.
+    """
+    folder.mkdir()
+    try:
+        writer = tantivy.Index(fields, path=str(folder), reuse=False).writer(heap_bytes, 1)
+        try:
+            yield writer
+            writer.commit()
+        finally:
+            writer.wait_merging_threads()
+    except ValueError as error:
+        if (number := system_error_of(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(folder)) from error
+
+
 def system_error_of(error: Exception) -> int | None:
     """The number of the system's fault that tantivy words in an error, such as a full disk's; None where it words none."""
     found = _FAULT.search(str(error))
     return int(found[1]) if found else None
+
+
+def _searcher(folder: Path) -> tantivy.Searcher:
+    index = tantivy.Index.open(str(folder))
+    index.config_reader("manual")  # else a thread would watch the folder
+    return index.searcher()

@@ -44,7 +44,7 @@ _VARIANTS = str.maketrans(
 )
 """Letters of one sound that are typed for each other, on top of the folding of names."""
 
-_PAIR = "__"
+PAIR = "__"
 """Stands before pairs of characters in the index, which no word has: a search for words two edits away passes all of them by."""
 
 _COMPOUND = re.compile(r"[^\W_][^\w\s']+[^\W_]")
@@ -246,7 +246,7 @@ def _terms(words: list[str]) -> list[str]:
 
 
 def _pairs(run: str) -> list[str]:
-    return [_PAIR + run[n : n + 2] for n in range(len(run))]
+    return [PAIR + run[n : n + 2] for n in range(len(run))]
 
 
 def _compounds(line: str) -> Iterator[str]:
