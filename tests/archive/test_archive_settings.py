@@ -97,7 +97,7 @@ rate_per_s = -1
         "sources.server.location: an address stops at the path",
         "sources.server.options.logn: ",
         "sources.server.options.login: ",
-        "sources.odd.kind: 'gramophone' is none; there are corrections, folder, generated, subsonic",
+        "sources.odd.kind: 'gramophone' is none; there are corrections, discogs, folder, generated, subsonic, table",
         "sources.odd.rate_per_s: ",
     ):
         assert sum(line.startswith(start) for line in lines) == 1, (start, lines)

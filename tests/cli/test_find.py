@@ -127,7 +127,9 @@ def test_near_matches_come_last_and_are_told_from_exact_ones(root, concerts):
 @pytest.mark.parametrize(("words", "hint"), [
     (("concerto", "zzzzqqq"), "nothing was found; fewer words find more\n"),
     (("zzzzqqq",), "nothing was found\n"),
-    (("--title", "concertt"), "nothing was found; plain words find what is misspelt or cut short, --title may not\n"),
+    (("--title", "concertt"),
+     "nothing was found; plain words may be misspelt or cut short, those of --title are taken as they stand\n"),
+    (("concerto", "--year", "1950"), "nothing was found; more may be found without --year\n"),
     (("--id", "zzz"), "nothing was found; no track of this edition has this id, and no release\n")])  # fmt: skip
 def test_what_may_find_more_is_said(concerts, words, hint):
     assert _said(concerts, *words) == hint

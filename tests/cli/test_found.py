@@ -6,8 +6,8 @@ from tenuto.cli.found import render
 
 
 def _one(own, **fields):
-    return {"title": "Yesterday", "artists": ["The Beatles"], "release": None, "release_date": None, "source": "shop", "track_id": own,
-            "match": "exact", "status": "unplanned", "crate": None, "licence": None, **fields}  # fmt: skip
+    return {"title": "Yesterday", "artists": ["The Beatles"], "release": None, "release_date": None, "match": "exact",
+            "source": "shop", "track_id": own, "status": "unplanned", "crate": None, "licence": None, **fields}  # fmt: skip
 
 
 def _lines(capsys, found, **options):

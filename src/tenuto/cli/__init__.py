@@ -49,8 +49,12 @@ app.command("tenuto.cli.status:status", name="status", help="The archive in one 
 app.command("tenuto.cli.doctor:doctor", name="doctor", help="What is missing, unsafe or slow here, and its remedy.")
 app.command(bench)
 bench.command("tenuto.cli.bench:generate", name="generate", help="Make up a catalogue of any size, as evidence.")
-bench.command("tenuto.cli.bench_catalogue:tables", name="tables", help="Make up an edition of any size, without evidence.")
-bench.command("tenuto.cli.bench_catalogue:catalogue", name="catalogue", help="Build, index and ask a made-up catalogue.")
+bench.command(
+    "tenuto.cli.bench_catalogue:tables", name="tables", help="Make up an edition of any size, without evidence."
+)
+bench.command(
+    "tenuto.cli.bench_catalogue:catalogue", name="catalogue", help="Build, index and ask a made-up catalogue."
+)
 source.command("tenuto.cli.source:add", name="add", help="Add a source, or replace its settings.")
 source.command("tenuto.cli.source:list_", name="list", help="The sources of the archive.")
 source.command(

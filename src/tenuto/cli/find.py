@@ -66,10 +66,11 @@ def find(
         if given:
             ((name, key),) = given.items()
             matches = [Match(song, is_near=False) for song in getattr(catalogue, f"by_{name}")(key)]
+            is_more = len(matches) > limit
         else:
             matches = catalogue.matches(" ".join(words), limit + 1, **narrowed)
+            is_more = len(matches) > limit or len(matches) == _LIMIT_MAX
         found = _with_statuses(layout, catalogue.edition, matches[:limit])
-    is_more = len(matches) > limit or len(matches) == _LIMIT_MAX
     if json:
         print_json({"edition": catalogue.edition.info.edition, "is_more": is_more, "tracks": found})
     else:
@@ -82,9 +83,11 @@ def _hint(words: Sequence[str], given: dict[str, str], narrowed: dict[str, Any])
     if given:
         return f"no track of this edition has this {next(iter(given))}, and no release"
     asked = [f"--{name}" for name, value in narrowed.items() if value is not None]
-    if not asked:
-        return "fewer words find more" if len(" ".join(words).split()) > 1 else ""
-    return f"plain words find what is misspelt or cut short, {' and '.join(asked)} may not"
+    if names := [option for option in asked if option in {"--title", "--artist"}]:
+        return f"plain words may be misspelt or cut short, those of {' and '.join(names)} are taken as they stand"
+    if asked:
+        return f"more may be found without {' and '.join(asked)}"
+    return "fewer words find more" if len(" ".join(words).split()) > 1 else ""
 
 
 def _with_statuses(layout: Layout, edition: "Edition", matches: Sequence["Match"]) -> list[dict[str, Any]]:

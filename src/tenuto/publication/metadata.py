@@ -29,6 +29,7 @@ _GIVEN_OUT = (
     "history",
     "tombstone",
     "correction",
+    "description",
 )
 """Findings are for the operator: their words hold paths."""
 
@@ -38,6 +39,7 @@ _IDS = {
     "track": ("track_id",),
     "tombstone": ("own_id", "successor_id"),
     "correction": ("own_id",),
+    "description": ("own_id",),
 }
 _PATHS = ("fetch_id", "path")
 OPAQUE = "key:"

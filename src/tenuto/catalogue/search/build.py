@@ -38,7 +38,10 @@ def write_part(
     tracks, documents = 0, Documents()
     top_bytes, rest_bytes = _TOP_HEAP_BYTES, min(_HEAP_MAX_BYTES, max(HEAP_MIN_BYTES, heap_bytes - _TOP_HEAP_BYTES))
     fields = schema()
-    with writer_of(folder / TIERS[0], fields, top_bytes) as top, writer_of(folder / TIERS[1], fields, rest_bytes) as rest:
+    with (
+        writer_of(folder / TIERS[0], fields, top_bytes) as top,
+        writer_of(folder / TIERS[1], fields, rest_bytes) as rest,
+    ):
         for batch in batches_of(rows):
             title, artists, release = texts_of(batch, "title"), artists_of(batch), texts_of(batch, "release")
             facts = facts_of(batch.column("year"), batch.column("licence"))

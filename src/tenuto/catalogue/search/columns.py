@@ -1,6 +1,6 @@
 """Rows of an edition as documents for tantivy: one line of JSON each, put together by Arrow, a batch at a time.
 
-Most names are plain ASCII words; Arrow folds these. The others are folded in Python, as are queries.
+Most names are plain ASCII words; Arrow folds these. The others are folded in Python, as are queries (`pieces`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tenuto.catalogue.search.facts import ROW_MAX, licence_word
+from tenuto.catalogue.search.pieces import escaped, pieced
 from tenuto.catalogue.search.words import KNOWN_CHARACTERS, KNOWN_MAX, WORD_MAX, Names
 
 WEIGHT_STEPS = 1024
@@ -115,11 +116,6 @@ def facts_of(year: pa.Array, licence: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pc.fill_null(years, ""), pc.fill_null(words.take(kinds.indices), ""), "")
 
 
-def escaped(text: str) -> str:
-    """A text without controls as it stands between the quotes of JSON."""
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
 def _words(texts: pa.Array, names: Names) -> tuple[pa.Array, pa.Array]:
     """The words of each name, spaced, and the word of their count, or of both counts."""
     if not len(texts):
@@ -131,12 +127,5 @@ def _words(texts: pa.Array, names: Names) -> tuple[pa.Array, pa.Array]:
         is_plain = pc.and_not(is_plain, pc.match_substring(lower, guests))
     counts = pc.binary_join_element_wise("n", pc.cast(pc.add(pc.count_substring(lower, " "), 1), pa.string()), "")
     is_other = pc.invert(is_plain)
-    others = list(names.of(texts.filter(is_other).to_pylist()))
-    if not others:
-        return lower, counts
-    words = [escaped(text) for text, _, _ in others]
-    kinds = [f"n{count}" if count == core_count else f"n{count} n{core_count}" for _, count, core_count in others]
-    return (
-        pc.replace_with_mask(lower, is_other, pa.array(words, pa.string())),
-        pc.replace_with_mask(counts, is_other, pa.array(kinds, pa.string())),
-    )
+    words, kinds = pieced(texts.filter(is_other), names)
+    return pc.replace_with_mask(lower, is_other, words), pc.replace_with_mask(counts, is_other, kinds)

@@ -13,7 +13,7 @@ from tenuto.catalogue.search.facts import ROW_MAX
 from tenuto.catalogue.search.queries import ALL, ARTIST, NAMES, TITLE, Queries, every, joinings, partings, some
 from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, opened, schema
 from tenuto.catalogue.search.vocabulary import WORDS_FOLDER, Vocabulary
-from tenuto.catalogue.search.words import Word, fold, named, wanted
+from tenuto.catalogue.search.words import Word, fold, named, together, wanted
 from tenuto.model.errors import IntegrityError
 from tenuto.model.names import ARTICLES
 
@@ -117,34 +117,32 @@ class TextIndex:
         All that the better kinds find is among what the widest one does, so it is asked for first: where it finds less than is
         wanted, the others only tell of what kind these few are, and are asked no longer than there is one of which it is not known.
         """
-        last = words[-1]
+        last, tiers = words[-1], self._searchers
         if any(not (word is last or word.is_unspaced or queries.is_known(word)) for word in words):
             return
-        widest = found.best(queries.across(words, ALL, last), self._searchers)
+        widest = found.best(some([queries.across(words, ALL, last), queries.phrase(words)]), tiers)
         count = sum(map(len, widest))
         for kind, query in self._better(queries, words):
             if len(found.rows) >= count:
                 return
-            tiers = zip(self._searchers, widest, strict=True)
-            asked = [one for one, hits in tiers if count == found.limit or not hits.keys() <= found.rows.keys()]
-            found.add(kind, query, asked)
+            unsure = [tier for tier, hits in zip(tiers, widest, strict=True) if not hits.keys() <= found.rows.keys()]
+            found.add(kind, query, tiers if count == found.limit else unsure)
         for hits in widest:
             found.keep(_WITH_RELEASE, hits)
 
     def _better(self, queries: Queries, words: list[Word]) -> Iterator[tuple[int, Query]]:
-        """Queries, the best kind first; later ones find what earlier ones did, and more."""
+        """Kinds of matches, the best first; later ones find what earlier ones did, and more."""
         last = words[-1]
         yield _WHOLE, self._whole(queries, words)
         if len(words) > 1:
-            phrase = queries.phrase(words)
-            yield _PHRASE, some([*([phrase] if phrase else []), queries.across(words, (ARTIST,))])
+            yield _PHRASE, some([queries.phrase(words), queries.across(words, (ARTIST,))])
             begun = queries.phrase(words, is_begun=True)
-            yield _PHRASE_BEGUN, some([*([begun] if begun else []), queries.across(words, (ARTIST,), last)])
+            yield _PHRASE_BEGUN, some([begun, queries.across(words, (ARTIST,), last)])
         yield _WORDS, queries.across(words, NAMES)
         yield _WORDS_BEGUN, queries.across(words, NAMES, last)
 
     def _otherwise(self, queries: Queries, words: list[Word], found: "_Found") -> Iterator[tuple[int, Query]]:
-        """Queries for other spellings, then for typos, as long as there is too little; `found` grows while they are run."""
+        """Other spellings, then typos, as long as there is too little; `found` grows while they are asked for."""
         if found.is_enough(words):
             return
         if others := list(self._respelled(queries, words)):
@@ -189,7 +187,7 @@ class TextIndex:
         if kind != _WHOLE:
             return kind
         first = named(fold(self._title_of(row))).words[:1]
-        starts = {word.terms[0] for word in words}
+        starts = {word.terms[0] for word in (*words, *together(words))}
         return kind if first and first[0] in starts else _PHRASE
 
 

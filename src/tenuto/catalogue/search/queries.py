@@ -8,7 +8,7 @@ from tantivy import Occur, Query, Schema, Searcher
 
 from tenuto.catalogue.search.facts import count_word, licence_word, year_word
 from tenuto.catalogue.search.vocabulary import Vocabulary
-from tenuto.catalogue.search.words import Word
+from tenuto.catalogue.search.words import Word, together
 
 TITLE, ARTIST, RELEASE, FACT = "title", "artist", "release", "fact"
 NAMES = (TITLE, ARTIST)
@@ -44,7 +44,7 @@ class Queries:
 
     def exact(self, field: str, word: Word) -> Query:
         """Tracks with the word in a field."""
-        if word.is_unspaced and word.places == 1:
+        if _is_single(word):
             return self.begun(field, word)
         if field == TITLE and len(word.terms) > 1:
             return Query.phrase_query(self._schema, field, list(word.terms))
@@ -66,29 +66,28 @@ class Queries:
             self._like[key] = [*near, *(term for term in new if term != word.text and term not in near)]
         return self._like[key]
 
-    def phrase(self, words: Sequence[Word], *, is_begun: bool = False) -> Query | None:
-        """Titles with these words one after the other; None where that says no more than the words do."""
-        terms: list[tuple[int, str]] = []
-        offset = 0
+    def phrase(self, words: Sequence[Word], *, is_begun: bool = False) -> Query:
+        """Titles with these words one after the other; a single character of a script without spaces stands anywhere."""
+        words, terms, offset = together(words), list[tuple[int, str]](), 0
+        singles = [self.begun(TITLE, word) for word in words if _is_single(word)]
         for word in words:
-            if not (word.is_unspaced and word.places == 1):
-                terms += [(offset + n, term) for n, term in enumerate(word.terms)]
+            terms += [] if _is_single(word) else [(offset + n, term) for n, term in enumerate(word.terms)]
             offset += word.places
         last = words[-1]
         if not is_begun or last.is_unspaced:
-            return self._phrase(terms)
+            return every([*self._phrase(terms), *singles])
         rest = terms[:-1]
         if not rest:
-            return self.begun(TITLE, last)
+            return every([self.begun(TITLE, last), *singles])
         endings = (last.text, *self._begun(TITLE, last.text))
-        return some([query for ending in endings if (query := self._phrase([*rest, (offset - 1, ending)]))])
+        phrases = [query for ending in endings for query in self._phrase([*rest, (offset - 1, ending)])]
+        return every([some(phrases), *singles])
 
     def whole(self, words: Sequence[Word]) -> Query:
         """Titles of these words and no others, but for what follows in brackets or behind a dash."""
         fact = self.fact(count_word(sum(word.places for word in words)))
-        phrase = self.phrase(words)
-        texts = [self._term(TITLE, word.terms[0]) for word in words if word.is_unspaced and word.places == 1]
-        return every([*([phrase] if phrase else []), *texts, fact])
+        singles = [self._term(TITLE, word.terms[0]) for word in together(words) if _is_single(word)]
+        return every([self.phrase(words), *singles, fact])
 
     def across(self, words: Iterable[Word], fields: Sequence[str], begun: Word | None = None) -> Query:
         """Tracks with every word in one of the fields; one of the words may be a beginning."""
@@ -124,13 +123,18 @@ class Queries:
             found = self._endings[field, text] = [term for term in best if term != text]
         return found
 
-    def _phrase(self, terms: list[tuple[int, str]]) -> Query | None:
+    def _phrase(self, terms: list[tuple[int, str]]) -> list[Query]:
+        """None or one: tantivy panics at a phrase of one word."""
         if len(terms) > 1:
-            return Query.phrase_query(self._schema, TITLE, list(terms))
-        return self._term(TITLE, terms[0][1]) if terms else None
+            return [Query.phrase_query(self._schema, TITLE, list(terms))]
+        return [self._term(TITLE, term) for _, term in terms]
 
     def _term(self, field: str, term: str) -> Query:
         return Query.term_query(self._schema, field, term, "basic")
+
+
+def _is_single(word: Word) -> bool:
+    return word.is_unspaced and word.places == 1
 
 
 def every(queries: Sequence[Query]) -> Query:

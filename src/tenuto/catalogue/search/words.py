@@ -8,6 +8,8 @@ of a pair. White space between two such words is looked over, since it is writte
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from tenuto.model.folding import FOLDED_MAX, bare, folded, words_of
@@ -95,42 +97,25 @@ class Names:
 
     def __init__(self) -> None:
         self._known: dict[str, Piece] = {}
-        self._plain: dict[str, str] = {}  # pieces that are one word, whatever stands beside them,
-        self._ends: set[str] = set()  # and those of them before which the core of a name ends
         self._characters = 0
 
     def of(self, texts: Iterable[str]) -> Iterator[tuple[str, int, int]]:
         """For each text its words, spaced, then how many places they have, and how many those of its core."""
         cut = [text[:FOLDED_MAX].split() for text in texts]
+        self.pieces(set().union(*cut))
+        for pieces in cut:
+            yield _put_together([self._known[piece] for piece in pieces])
+
+    def pieces(self, texts: Iterable[str]) -> list[Piece]:
+        """Texts without white space, taken apart."""
+        texts = list(texts)
         if len(self._known) > KNOWN_MAX or self._characters > KNOWN_CHARACTERS:
             self._known.clear()
-            self._plain.clear()
-            self._ends.clear()
             self._characters = 0
-        self._learn(list(set().union(*cut).difference(self._known)))
-        known, plain, ends = self._known, self._plain, self._ends
-        for pieces in cut:
-            try:
-                words = [plain[piece] for piece in pieces]
-            except KeyError:
-                words = []
-            if words:
-                count = len(words)
-                core = (
-                    count if ends.isdisjoint(pieces) else next((n for n in range(1, count) if pieces[n] in ends), count)
-                )
-                yield " ".join(words), count, core
-            else:
-                yield _put_together([known[piece] for piece in pieces])
-
-    def _learn(self, pieces: list[str]) -> None:
-        self._characters += sum(map(len, pieces))
-        for text, piece in zip(pieces, map(_piece, _fold_many(pieces)), strict=True):
-            self._known[text] = piece
-            if piece.is_read_alone and piece.places == 1 and not piece.more:
-                self._plain[text] = piece.words
-                if piece.is_end:
-                    self._ends.add(text)
+        unknown = [text for text in texts if text not in self._known]
+        self._characters += sum(map(len, unknown))
+        self._known.update(zip(unknown, map(_piece, _fold_many(unknown)), strict=True))
+        return [self._known[text] for text in texts]
 
 
 def _put_together(pieces: list[Piece]) -> tuple[str, int, int]:
@@ -211,6 +196,15 @@ def wanted(text: str) -> list[Word]:
     return found[:WORDS_MAX]
 
 
+def together(words: Iterable[Word]) -> list[Word]:
+    """The words with neighbours of scripts without spaces as one, as they stand in a title."""
+    found: list[Word] = []
+    for is_unspaced, neighbours in groupby(words, attrgetter("is_unspaced")):
+        run = list(neighbours)
+        found += [_unspaced("".join(word.text for word in run))] if is_unspaced else run
+    return found
+
+
 def _fold(text: str) -> str:
     line = folded(text)
     return line.translate(_VARIANTS) if _VARIED.search(line) else line
@@ -218,8 +212,10 @@ def _fold(text: str) -> str:
 
 def _word(run: str) -> Word:
     run = run[:WORD_MAX]
-    if not _UNSPACED.match(run):
-        return Word(run, (run,), 1, is_unspaced=False)
+    return _unspaced(run) if _UNSPACED.match(run) else Word(run, (run,), 1, is_unspaced=False)
+
+
+def _unspaced(run: str) -> Word:
     pairs = _pairs(run)
     return Word(run, tuple(pairs[:-1] or pairs), len(run), is_unspaced=True)
 
