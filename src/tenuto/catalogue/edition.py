@@ -19,9 +19,9 @@ import pyarrow as pa
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX, folder_durably, write_durably
 from tenuto.archive.layout import read_pointer
-from tenuto.model.documents import Document
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES
+from tenuto.model.written import Written
 
 if TYPE_CHECKING:  # what reads and writes whole tables is loaded where one is: whoever looks one row up begins sooner
     import pyarrow.compute as pc
@@ -53,7 +53,7 @@ _NUMBERED = ("artist", "release", "track")
 """Tables that number their rows: 0, 1, 2 …"""
 
 
-class FileInfo(Document):
+class FileInfo(Written, frozen=True):
     """One file of a table."""
 
     name: str
@@ -62,7 +62,7 @@ class FileInfo(Document):
     sha256: str
 
 
-class TableInfo(Document):
+class TableInfo(Written, frozen=True):
     """One table: its rows, its files in order, the SHA-256 of their bytes, and the canonical digest that survives other library
     versions.
     """
@@ -74,7 +74,7 @@ class TableInfo(Document):
     files: tuple[FileInfo, ...]
 
 
-class SourceInfo(Document):
+class SourceInfo(Written, frozen=True):
     """What one source gave to the edition."""
 
     kind: str
@@ -82,7 +82,7 @@ class SourceInfo(Document):
     tombstones: int
 
 
-class EditionInfo(Document):
+class EditionInfo(Written, frozen=True, kw_only=True):
     """edition.json."""
 
     format: Literal["tenuto-edition-1"] = "tenuto-edition-1"

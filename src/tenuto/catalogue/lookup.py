@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -21,6 +21,7 @@ from tenuto.archive.layout import SETTINGS_NAME
 from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
 from tenuto.catalogue.keys import Keys
 from tenuto.catalogue.songs import KEYS, Match, Song, Songs
+from tenuto.model import codes
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress, Silent
@@ -86,21 +87,21 @@ class Catalogue:
 
     def by_isrc(self, isrc: str) -> list[Song]:
         """The tracks with this ISRC, written with hyphens or without; raises UsageError where it is none."""
-        plain = _plain("isrc", isrc)
+        plain = codes.isrc(isrc)
         if plain is None:
             raise UsageError(f"{isrc!r} is no ISRC; it is written like DEAB12345678 or DE-AB1-23-45678")
         return self._of_tracks("isrc", plain)
 
     def by_upc(self, upc: str) -> list[Song]:
         """The tracks of the releases with this UPC or EAN; raises UsageError where it is none."""
-        plain = _plain("upc", upc)
+        plain = codes.upc(upc)
         if plain is None:
             raise UsageError(f"{upc!r} is no UPC or EAN; it has 8 to 14 digits")
         return self._of_releases("upc", plain)
 
     def by_mbid(self, mbid: str) -> list[Song]:
         """The tracks with this MusicBrainz id: of the recording or of the release; raises UsageError where it is none."""
-        plain = _plain("mbid", mbid)
+        plain = codes.mbid(mbid)
         if plain is None:
             raise UsageError(f"{mbid!r} is no MusicBrainz id; it is a UUID")
         return self._of_tracks("recording_id_musicbrainz", plain) or self._of_releases("release_id_musicbrainz", plain)
@@ -176,14 +177,6 @@ def forget_lookups(layout: Layout, edition: Edition) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _plain(kind: str, code: str) -> str | None:
-    """A code as the catalogue writes it; None where it is none."""
-    from tenuto.sources import values  # noqa: PLC0415 -- with it come all sources, which ids and words need not wait for
-
-    plain: str | None = getattr(values, kind)(code)
-    return plain
-
-
 def _opened(folder: Path) -> tuple[Songs, dict[tuple[str, str], Keys]]:
     keys = {(table, name): Keys(folder / f"{table}.{name}.keys") for table, names in KEYS.items() for name in names}
     return Songs(folder), keys
@@ -234,11 +227,13 @@ def _made_once(folder: Path) -> Iterator[Path]:
     """
     make_folder(folder.parent)
     prefix = f"{LEFTOVER_PREFIX}{folder.name}-"
-    for left in folder.parent.glob(f"{prefix}*"):
-        with suppress(OSError), _held(left):
-            shutil.rmtree(left, ignore_errors=True)
-    beside = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    with _held(beside):
+    with ExitStack() as holding:
+        with _held(folder.parent, fcntl.LOCK_EX):  # nobody takes for left over what another one is about to hold
+            for left in folder.parent.glob(f"{prefix}*"):
+                with suppress(OSError), _held(left):
+                    shutil.rmtree(left, ignore_errors=True)
+            beside = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+            holding.enter_context(_held(beside))
         try:
             yield beside
             with suppress(OSError):  # there by now, and full
@@ -249,11 +244,11 @@ def _made_once(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """A folder locked, as long as this process lives; raises OSError where another one holds it."""
+def _held(folder: Path, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[None]:
+    """A folder locked, as long as this process lives; raises OSError where another one holds it, unless `how` waits for that."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how)
         yield
     finally:
         os.close(handle)

@@ -84,7 +84,7 @@ def _hint(words: Sequence[str], given: dict[str, str], narrowed: dict[str, Any])
         return f"no track of this edition has this {next(iter(given))}, and no release"
     asked = [f"--{name}" for name, value in narrowed.items() if value is not None]
     if names := [option for option in asked if option in {"--title", "--artist"}]:
-        return f"plain words may be misspelt or cut short, those of {' and '.join(names)} are taken as they stand"
+        return f"plain words may be misspelt, those of {' and '.join(names)} may not"
     if asked:
         return f"more may be found without {' and '.join(asked)}"
     return "fewer words find more" if len(" ".join(words).split()) > 1 else ""

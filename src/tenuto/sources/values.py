@@ -8,19 +8,32 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, TypeVar
 
+from tenuto.model.codes import isrc, mbid, upc
 from tenuto.model.records import MarketSetSeen, ProblemSeen
+
+__all__ = [
+    "DURATION_MAX_MS",
+    "Values",
+    "are_isrcs",
+    "are_upcs",
+    "first_number",
+    "isrc",
+    "market_set",
+    "mbid",
+    "partial_date",
+    "text",
+    "upc",
+]
 
 DURATION_MAX_MS = 30 * 86_400_000
 """A track longer than 30 days is a broken header, not music."""
 
-_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _ISRC_LENGTH, _UPC_LENGTHS = 12, frozenset(range(8, 15))
 _KINDS = bytes(
     0x41 if chr(code) in string.ascii_uppercase else 0x30 if chr(code) in string.digits else 0x3F for code in range(256)
 )
 """Of each ASCII character: `A` for a capital, `0` for a digit, `?` for any other."""
 
-_MBID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MARKET = re.compile(r"[A-Za-z]{2}")
 _MARKETS_MAX = 26 * 26
 _DAY_CHARACTERS = 10
@@ -77,13 +90,6 @@ def first_number(value: Any) -> Any:
     return value.partition("/")[0].strip() if isinstance(value, str) else value
 
 
-def isrc(value: Any) -> str | None:
-    """An ISRC (ISO 3901) without hyphens; of several the first that is one."""
-    given = value if isinstance(value, (list, tuple)) else [value]
-    plain = (re.sub(r"[\s-]", "", item).upper() for item in given if isinstance(item, str))
-    return next((item for item in plain if _ISRC.fullmatch(item)), None)
-
-
 def are_isrcs(texts: Iterable[str]) -> bool:
     """Whether all are ISRCs as `isrc` gives them; looked at together, which takes a tenth of the time."""
     listed = list(texts)
@@ -98,18 +104,6 @@ def are_isrcs(texts: Iterable[str]) -> bool:
         and not any(b"?" in one for one in owner)
         and all(one == b"0" * count for one in digits)
     )
-
-
-def mbid(value: Any) -> str | None:
-    """A MusicBrainz id (a UUID in lower case)."""
-    folded = value.strip().lower() if isinstance(value, str) else ""
-    return folded if _MBID.fullmatch(folded) else None
-
-
-def upc(value: Any) -> str | None:
-    """A UPC or EAN: 8 to 14 digits."""
-    digits = re.sub(r"[\s-]", "", value) if isinstance(value, str) else ""
-    return digits if re.fullmatch(r"[0-9]{8,14}", digits) else None
 
 
 def are_upcs(texts: Iterable[str]) -> bool:

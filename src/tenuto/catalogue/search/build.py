@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tenuto.catalogue.search.columns import Documents, artists_of, batches_of, facts_of, order_of, texts_of
 from tenuto.catalogue.search.queries import ALL
-from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, schema, writer_of
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, crc_of, schema, writer_of
 from tenuto.catalogue.search.vocabulary import WORDS_FOLDER, write_vocabulary
 
 HEAP_MIN_BYTES, _HEAP_MAX_BYTES = 15_000_000, 4_000_000_000
@@ -78,6 +78,6 @@ def join_parts(folder: Path, parts: Sequence[Path], tracks: int) -> None:
     write_vocabulary(folder / WORDS_FOLDER, [folder / tier for tier in TIERS], ALL)
     for file in folder.glob("*/.*"):  # locks, and what only a writer asks for
         file.unlink()
-    files = {str(file.relative_to(folder)): file.stat().st_size for file in folder.glob("*/*")}
+    files = {str(file.relative_to(folder)): (file.stat().st_size, crc_of(file)) for file in folder.glob("*/*")}
     about = {"version": VERSION, "tracks": tracks, "files": dict(sorted(files.items()))}
     (folder / ABOUT_NAME).write_text(json.dumps(about))  # nothing behind it: a cut file is none

@@ -24,7 +24,7 @@ popular one has 4 thousand millions (docs/decisions/0013-search.md)."""
 
 _PLAIN = "^[A-Za-z0-9]+( [A-Za-z0-9]+)*$"
 _GUESTS = (" feat", " ft")
-_BATCH_ROWS = 16_384
+_BATCH_ROWS = 32_768
 
 COLUMNS = ("track_row", "title", "artists", "release", "listens", "popularity", "year", "licence")
 """What is read of the rows; others, such as isrc and source, are looked up elsewhere."""

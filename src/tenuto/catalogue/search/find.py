@@ -11,7 +11,7 @@ from tantivy import Query, Searcher
 
 from tenuto.catalogue.search.facts import ROW_MAX
 from tenuto.catalogue.search.queries import ALL, ARTIST, NAMES, TITLE, Queries, every, joinings, partings, some
-from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, opened, schema
+from tenuto.catalogue.search.tiers import ABOUT_NAME, TIERS, VERSION, crc_of, opened, schema
 from tenuto.catalogue.search.vocabulary import WORDS_FOLDER, Vocabulary
 from tenuto.catalogue.search.words import Word, fold, named, together, wanted
 from tenuto.model.errors import IntegrityError
@@ -25,6 +25,9 @@ _SURE_WORDS = 3
 
 LIMIT_MAX = 1_000
 """Hits of one search at most; a list of all of them is a question for the tables."""
+
+_READ_MAX_BYTES = 16_000_000
+"""An index up to so large is read to its end when it is opened (some 10 ms): that of 400,000 tracks."""
 
 _KINDS = 10
 _WHOLE, _PHRASE, _PHRASE_BEGUN, _WORDS, _WORDS_BEGUN, _WITH_RELEASE, _RESPELLED, _NEAR, _NEARER = range(9)
@@ -61,14 +64,13 @@ class TextIndex:
         """
         try:
             about = json.loads((folder / ABOUT_NAME).read_bytes())
-            version, tracks, files = about["version"], int(about["tracks"]), dict(about["files"])
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            version, tracks = about["version"], int(about["tracks"])
+            files = {name: (int(size), int(crc)) for name, (size, crc) in about["files"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise _damage(folder, f"{ABOUT_NAME} cannot be read ({error})") from None
         if version != VERSION:
             raise _damage(folder, f"it is of version {version!r}, this one reads {VERSION}")
-        for name, size in files.items():
-            if not (folder / name).is_file() or (folder / name).stat().st_size != size:
-                raise _damage(folder, f"{name} has not the {size} bytes that were written")
+        _check(folder, files)
         with _refused(folder):
             searchers, vocabulary = [opened(folder / tier) for tier in TIERS], Vocabulary(folder / WORDS_FOLDER)
             held = sum(searcher.num_docs for searcher in searchers)
@@ -88,8 +90,9 @@ class TextIndex:
     ) -> list[Hit]:
         """The best `limit` tracks for what was typed; the last word may be the beginning of one.
 
-        `title` and `artist` are words that must stand there, `year` that of the release, `licence` the licence as the catalogue
-        writes it. Without a word in `text`, all tracks that pass these; nothing where these say nothing either.
+        `title` and `artist` are words that must stand there, the last of each may be begun; `year` is that of the release,
+        `licence` the licence as the catalogue writes it. Without a word in `text`, all tracks that pass these; nothing where these
+        say nothing either.
         """
         limit = max(0, min(limit, LIMIT_MAX))
         with _refused(self._folder):
@@ -99,16 +102,20 @@ class TextIndex:
         self, text: str, limit: int, names: dict[str, str | None], year: int | None, licence: str | None
     ) -> list[Hit]:
         queries, words = Queries(self._schema, self._searchers, self._vocabulary), wanted(text)
-        filters = queries.facts(year, licence)
+        exact, begun = queries.facts(year, licence), queries.facts(year, licence)
         for field, asked in names.items():
-            filters += [queries.exact(field, word) for word in wanted(asked or "")]
-        found = _Found(filters, limit)
+            narrowing = wanted(asked or "")
+            exact += [queries.exact(field, word) for word in narrowing]
+            begun += [queries.exact(field, word) for word in narrowing[:-1]]
+            begun += [queries.begun(field, word) for word in narrowing[-1:]]
+        found = _Found(begun, limit)
         if words and limit:
             self._exactly(queries, words, found)
             for kind, query in self._otherwise(queries, words, found):
                 found.add(kind, query, self._searchers)
-        elif filters and limit:
-            found.add(_WORDS, every(filters), self._searchers)
+        elif begun and limit:
+            found.add(_WORDS, every(exact), self._searchers)
+            found.add(_WORDS_BEGUN, every(begun), self._searchers)
         return self._hits(found.rows, words, limit)
 
     def _exactly(self, queries: Queries, words: list[Word], found: "_Found") -> None:
@@ -223,6 +230,19 @@ class _Found:
     def is_enough(self, words: Sequence[Word]) -> bool:
         """Whether there is no need to look for other spellings."""
         return len(self.rows) >= (1 if len(words) >= _SURE_WORDS else FEW)
+
+
+def _check(folder: Path, files: Mapping[str, tuple[int, int]]) -> None:
+    """Compare the sizes of files with those that were written; their bytes too where all of them are few.
+
+    Raises IntegrityError where they are others.
+    """
+    is_read = sum(size for size, _ in files.values()) <= _READ_MAX_BYTES
+    for name, (size, crc) in files.items():
+        if not (folder / name).is_file() or (folder / name).stat().st_size != size:
+            raise _damage(folder, f"{name} has not the {size} bytes that were written")
+        if is_read and crc_of(folder / name) != crc:
+            raise _damage(folder, f"{name} has other bytes than were written")
 
 
 @contextmanager

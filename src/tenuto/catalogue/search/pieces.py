@@ -1,4 +1,4 @@
-"""Names that are no plain ASCII words, taken apart by the pieces between their white spaces: a piece is folded once for all names."""
+"""Names that are not plain ASCII words, taken apart by the pieces between white spaces: a piece is folded once for all names."""
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,9 @@ def escaped(text: str) -> str:
 
 def _begins(lists: pa.ListArray) -> npt.NDArray[np.int64]:
     """Where each list begins among the values of all of them, and where the last one ends."""
-    offsets: npt.NDArray[np.int64] = lists.offsets.to_numpy().astype(np.int64)
-    return offsets - offsets[0]
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    begins: npt.NDArray[np.int64] = offsets - offsets[0]
+    return begins
 
 
 def _sums(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

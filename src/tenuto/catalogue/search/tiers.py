@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ TIERS = ("top", "rest")
 
 TOP_FRACTION = 64
 """One track in so many is in the first tier. A word has more than twenty tracks there, or some 1,300 altogether at most."""
+
+_CHUNK_BYTES = 1 << 20
 
 _FAULT = re.compile(r"os error (\d+)")
 
@@ -60,6 +63,15 @@ def writer_of(folder: Path, fields: tantivy.Schema, heap_bytes: int) -> Iterator
         if (number := system_error_of(error)) is None:
             raise
         raise OSError(number, os.strerror(number), str(folder)) from error
+
+
+def crc_of(file: Path) -> int:
+    """The CRC-32 of a file's bytes."""
+    crc = 0
+    with file.open("rb") as opened_file:
+        while chunk := opened_file.read(_CHUNK_BYTES):
+            crc = zlib.crc32(chunk, crc)
+    return crc
 
 
 def system_error_of(error: Exception) -> int | None:
