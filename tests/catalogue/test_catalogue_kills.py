@@ -120,7 +120,7 @@ def test_build_by_several_processes_killed_at_random_moments_goes_on_from_the_pa
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_build_stopped_by_the_user_ends_soon_and_whole_whatever_it_was_doing(service):
-    layout, edition, sums, took_s = service
+    layout, edition, sums, _ = service
     shutil.rmtree(layout.catalogue)
     tenuto("catalogue", "build", "--archive", layout.root)  # all is read: what is stopped is the merging
     began_at = time.monotonic()

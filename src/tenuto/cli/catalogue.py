@@ -94,8 +94,9 @@ def _document(edition: Any) -> dict[str, Any]:
 def _render(edition: Any) -> None:
     from tenuto.model.units import format_bytes
 
+    filled = {name: table for name, table in edition.info.tables.items() if table.rows}
     show("", ("table", "rows", "bytes", "sha256"),
-         [(name, f"{table.rows:,}", format_bytes(table.bytes), table.sha256[:16]) for name, table in edition.info.tables.items() if table.rows],
+         [(name, f"{table.rows:,}", format_bytes(table.bytes), table.sha256[:16]) for name, table in filled.items()],
          right=("rows", "bytes"))  # fmt: skip
     if edition.info.findings:
         line()
