@@ -11,6 +11,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
+import evidence_maker as evidence
 from support import make_archive
 from tenuto.catalogue import edition as edition_module
 from tenuto.catalogue import keys as keys_module
@@ -359,3 +360,23 @@ with lookup._made_once(pathlib.Path(sys.argv[1])) as beside:
     with Catalogue.open(one.root) as catalogue:
         assert catalogue.search("title 7")[0].title == "Title 7"
     assert not list(folder.glob(".making-*"))
+
+
+def test_no_index_is_made_of_a_damaged_edition_and_none_outlives_its_mending(tmp_path):
+    layout = make_archive(tmp_path)
+    evidence.keep(layout, "shop", [evidence.search([evidence.song(f"t{n}", title=f"Song {n}") for n in range(50)])])
+    edition = evidence.edition_of(layout)
+    (file,) = edition.files("track")
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 3] ^= 4
+    whole = file.read_bytes()
+    file.write_bytes(damaged)
+    with pytest.raises(IntegrityError, match="catalogue build"):
+        Catalogue.open(layout.root)
+    file.write_bytes(whole)
+    with Catalogue.open(layout.root) as catalogue:
+        assert [song.title for song in catalogue.by_id("t7")] == ["Song 7"]
+    (index,) = (layout.state / "lookup").iterdir()
+    file.write_bytes(damaged)
+    assert evidence.built(layout).damage
+    assert not index.exists()

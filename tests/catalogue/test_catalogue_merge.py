@@ -40,6 +40,15 @@ def test_ids_given_twice_in_one_answer_with_contradicting_fields_give_one_row_ea
     edition = _edition(tmp_path, made.search([*songs, *again]))
     found = {own: (row["title"], row["duration_ms"]) for own, row in made.tracks(edition).items()}
     assert found == {one["id"]: (one["title"], one["duration"] * 1000) for one in songs}
+    findings = made.findings(edition, "records-contradict")
+    assert {finding["subject"] for finding in findings} == found.keys()
+    assert all("title" in finding["message"] and finding["evidence_id"] for finding in findings)
+
+
+def test_answers_that_fill_each_others_gaps_do_not_contradict_each_other(tmp_path):
+    whole, part = made.song("t1", isrc=["DEAB12345678"]), made.song("t1", duration=None)
+    edition = _edition(tmp_path, made.album("r1", [whole]), made.search([{**part, "albumId": "r1"}]))
+    assert made.findings(edition, "records-contradict") == []
 
 
 def test_listens_given_twice_for_one_day_are_those_of_the_last_line(tmp_path):

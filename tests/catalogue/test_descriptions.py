@@ -64,7 +64,7 @@ def test_of_two_that_describe_the_first_in_the_order_that_knows_it_holds(tmp_pat
 
 
 def test_surer_ways_come_first(tmp_path):
-    precedence = Precedence({"dump": Described(("shop",))}, {"*": ("dump",)})
+    precedence = Precedence({"dump": Described(("shop",), ("code", "id"))}, {"*": ("dump",)})
     edition = _edition(
         tmp_path, [_song("t1")], [_song("t1", title="Same id", isrc=None), _song("x", title="Same code")], precedence
     )
@@ -81,6 +81,14 @@ def test_a_code_shared_by_two_records_or_by_another_length_is_not_taken(tmp_path
     edition = _edition(tmp_path / "long", [_song("t1", duration=100)], [_song("x1", duration=111)], precedence)
     assert [row["title"] for row in made.rows(edition, "track")] == ["Title of t1"]
     assert made.findings(edition, "description-unclear") == []
+
+
+def test_a_code_that_everything_has_costs_no_square_of_it(tmp_path):
+    songs = {name: [_song(f"{name}{n}") for n in range(3000)] for name in ("t", "x")}
+    edition = _edition(tmp_path, songs["t"], songs["x"])
+    assert len(made.rows(edition, "description")) == 0
+    (finding,) = made.findings(edition, "description-unclear")
+    assert finding["message"].startswith("3,000 of this kind")
 
 
 def test_one_that_describes_has_no_tracks_tombstones_or_offers_of_its_own(tmp_path):

@@ -147,7 +147,7 @@ class SourceSettings(Document):
     credentials: str | None = None
     options: dict[str, str | int | float | bool] = {}
     describes: tuple[Name, ...] = ()
-    matched_by: tuple[Literal["id", "mbid", "code"], ...] = ("id", "mbid", "code")
+    matched_by: tuple[Literal["id", "mbid", "code"], ...] = ("mbid", "code")
 
 
 class CatalogueSettings(Document):

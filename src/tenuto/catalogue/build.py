@@ -28,6 +28,7 @@ from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.descriptions import Precedence, describe
 from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
 from tenuto.catalogue.history import load_days
+from tenuto.catalogue.listens import merge_listens
 from tenuto.catalogue.lookup import forget_lookups
 from tenuto.catalogue.reading import Read, forget_others, read_all
 from tenuto.catalogue.rights import decide
@@ -105,7 +106,7 @@ def build_read(
         edition = open_edition(layout.edition(name))
     make_current(layout, edition)
     forget_others(layout.parts, read)
-    forget_lookups(layout, edition)
+    forget_lookups(layout, edition, was_damaged=bool(damage))
     return Built(edition, is_new, damage)
 
 
@@ -141,7 +142,13 @@ def _merge(
     seen.forget()
     load_days(con, seen.days)
     merge.merge(con)
-    findings = [*_problems(con), *describe(con, precedence), *corrections.apply_corrections(con)]
+    findings = [
+        *_problems(con),
+        *merge.contradictions(con),
+        *describe(con, precedence),
+        *corrections.apply_corrections(con),
+    ]
+    merge_listens(con, precedence)
     merge.number(con)
     findings += _missing_references(con)
     statements, found = decide(con, seen.permissions)
@@ -223,8 +230,9 @@ def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:
         UNION ALL
         SELECT 'artist ' || coalesce(artist_id, '?'), track_id, source, evidence_id FROM credit_named WHERE artist_row IS NULL
         UNION ALL
-        SELECT 'listens of', l.track_id, l.source, l.evidence_id FROM listens_seen l LEFT JOIN track USING (source, track_id)
-        WHERE l.is_live AND track.track_id IS NULL""").fetchall()
+        SELECT 'listens of', l.track_id, l.source, l.evidence_id
+        FROM listens_seen l LEFT JOIN track_merged t USING (source, track_id)
+        WHERE l.is_live AND t.is_live IS NOT TRUE""").fetchall()
     return [
         Finding(code="permission-unmatched" if what == "listens of" else "reference-missing", subject=track_id,
                 message=f"{what} a track that the source does not have" if what == "listens of"

@@ -86,13 +86,13 @@ def _problem(kind: str, field: str, text: str | None, value: object, *, is_there
 def _things_that_are_there(
     con: duckdb.DuckDBPyConnection, named: set[tuple[str, str, str]]
 ) -> set[tuple[str, str, str]]:
-    """Those of (kind, source, id) that a source still has."""
+    """Those of (kind, source, id) that a source has, or had: what is gone is corrected too, so that its successor is found."""
     found = set[tuple[str, str, str]]()
     for kind in FIELDS:
         if ids := {(source, own_id) for of, source, own_id in named if of == kind}:
             con.register("incoming", pa.table(list(zip(*ids, strict=True)), ["source", "own_id"]))
             there = con.execute(f"""
-                SELECT source, own_id FROM incoming JOIN {kind}_told t USING (source) WHERE {kind}_id = own_id AND is_live""")
+                SELECT source, own_id FROM incoming JOIN {kind}_told t USING (source) WHERE {kind}_id = own_id""")
             found |= {(kind, source, own_id) for source, own_id in there.fetchall()}
             con.unregister("incoming")
     return found
@@ -116,5 +116,5 @@ def _apply(con: duckdb.DuckDBPyConnection, kind: str, things: dict[tuple[str, st
     )
     con.execute(f"""
         CREATE TABLE {kind}_all AS SELECT t.* REPLACE ({replaced})
-        FROM {kind}_told t LEFT JOIN incoming c ON t.is_live AND c.source = t.source AND c.own_id = t.{kind}_id""")
+        FROM {kind}_told t LEFT JOIN incoming c ON c.source = t.source AND c.own_id = t.{kind}_id""")
     con.unregister("incoming")

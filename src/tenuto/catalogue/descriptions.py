@@ -45,7 +45,7 @@ class Described:
     """A source that describes others, by these ways."""
 
     sources: tuple[str, ...]
-    ways: tuple[str, ...] = WAYS
+    ways: tuple[str, ...] = ("mbid", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +123,34 @@ def _ways(one: Described) -> list[str]:
 
 
 def _match(con: duckdb.DuckDBPyConnection, kind: str, source: str, one: Described) -> None:
-    """Find the things that a source describes, each by the surest way in which anything fits."""
-    keys = _KEYS[kind]
-    near = f" AND coalesce(abs(t.duration_ms::BIGINT - d.duration_ms::BIGINT) <= {SPAN_MAX_MS}, true)"
-    pairs = " UNION ALL ".join(
-        f"""SELECT t.source, t.{keys["id"]} AS own_id, d.{keys["id"]} AS by_id, {WAYS.index(way)} AS rank
-            FROM {kind}_merged t JOIN {kind}_merged d ON t.{keys[way]} = d.{keys[way]}
-            WHERE t.is_live AND d.is_live AND d.source::VARCHAR = $source AND t.source::VARCHAR IN (SELECT unnest($sources))
-            {near if kind == "track" and way == "code" else ""}"""
-        for way in _ways(one)
+    """Find the things that a source describes, each by the surest way in which anything fits. A code that several of its records
+    have says nothing of either, however many tracks carry it.
+    """
+    keys, length = _KEYS[kind], "duration_ms::BIGINT" if kind == "track" else "NULL::BIGINT"
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE pair (source VARCHAR, own_id VARCHAR, by_id VARCHAR, rank INTEGER, candidates BIGINT)"
     )
+    for way in _ways(one):
+        near = f"abs(t.{length} - offered.length_ms) <= {SPAN_MAX_MS}" if kind == "track" and way == "code" else "true"
+        con.execute(
+            f"""
+            INSERT INTO pair
+            WITH offered AS (
+                SELECT {keys[way]} AS key, min({keys["id"]}) AS by_id, count(*) AS candidates, min({length}) AS length_ms
+                FROM {kind}_merged WHERE is_live AND source::VARCHAR = $source AND {keys[way]} IS NOT NULL GROUP BY key
+            )
+            SELECT t.source, t.{keys["id"]}, by_id, {WAYS.index(way)}, candidates
+            FROM {kind}_merged t JOIN offered ON t.{keys[way]} = offered.key
+            WHERE t.source::VARCHAR IN (SELECT unnest($sources)) AND (candidates > 1 OR coalesce({near}, true))""",
+            {"source": source, "sources": list(one.sources)},
+        )
     con.execute(
         f"""
         INSERT INTO described
-        WITH pair AS ({pairs}),
-        best AS (SELECT source, own_id, min(rank) AS rank FROM pair GROUP BY ALL)
-        SELECT '{kind}', source, own_id, $source, min(by_id), ($ways)[rank + 1], count(DISTINCT by_id)
-        FROM pair JOIN best USING (source, own_id, rank) GROUP BY source, own_id, rank""",
-        {"source": source, "sources": list(one.sources), "ways": list(WAYS)},
+        WITH best AS (SELECT source, own_id, min(rank) AS rank FROM pair GROUP BY ALL)
+        SELECT '{kind}', source, own_id, $source, by_id, ($ways)[rank + 1], candidates
+        FROM pair JOIN best USING (source, own_id, rank)""",
+        {"source": source, "ways": list(WAYS)},
     )
 
 

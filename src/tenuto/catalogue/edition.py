@@ -173,6 +173,14 @@ def damage_of(folder: Path) -> str:
     return ""
 
 
+def refuse_damaged(edition: Edition) -> None:
+    """Raise IntegrityError where a byte of the edition is not as it was written. Whoever makes something that lasts of its tables
+    asks this first: Parquet does not notice a flipped bit.
+    """
+    if damage := damage_of(edition.folder):
+        raise IntegrityError(f"{damage}; run: tenuto catalogue build")
+
+
 def write_edition(
     layout: Layout,
     edition: str,

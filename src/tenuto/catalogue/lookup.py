@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from tenuto.archive import Layout
 from tenuto.archive.durable import LEFTOVER_PREFIX, make_folder, sync_folder
 from tenuto.archive.layout import SETTINGS_NAME
-from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition
+from tenuto.catalogue.edition import EDITION_NAME, Edition, open_current, open_edition, refuse_damaged
 from tenuto.catalogue.keys import Keys
 from tenuto.catalogue.songs import KEYS, Match, Song, Songs
 from tenuto.model import codes
@@ -149,17 +149,22 @@ class Catalogue:
 
 
 def build_lookup(edition: Edition, folder: Path, progress: Progress) -> None:
-    """Make the index of an edition, whole or not at all."""
+    """Make the index of an edition, whole or not at all; raises IntegrityError where the edition is damaged."""
     from tenuto.catalogue.indexing import write_index  # noqa: PLC0415 -- where one is made
 
+    refuse_damaged(edition)
     with _made_once(folder) as beside:
         write_index(edition, beside, progress)
 
 
 def build_text(edition: Edition, folder: Path, progress: Progress, memory_bytes: int = 2 * 10**9) -> None:
-    """Make the text index of an edition, whole or not at all; `memory_bytes` bounds what it takes, from 0.6 GB on."""
+    """Make the text index of an edition, whole or not at all; `memory_bytes` bounds what it takes, from 0.6 GB on.
+
+    Raises IntegrityError where the edition is damaged.
+    """
     from tenuto.catalogue.search.parts import build_parts  # noqa: PLC0415 -- where one is made
 
+    refuse_damaged(edition)
     with _made_once(folder) as beside:
         build_parts(edition, beside, memory_bytes, progress)
 
@@ -169,11 +174,13 @@ def is_built(folder: Path) -> bool:
     return folder.is_dir()
 
 
-def forget_lookups(layout: Layout, edition: Edition) -> None:
-    """Delete the indexes of other editions, and what was left of others' making: they are made again where they are asked for."""
+def forget_lookups(layout: Layout, edition: Edition, *, was_damaged: bool) -> None:
+    """Delete the indexes of other editions, and what was left of others' making: they are made again where they are asked for.
+    So is that of an edition that was damaged: who knows what it was made of.
+    """
     kept = layout.lookup(_name(edition))
     for folder in kept.parent.iterdir() if kept.parent.is_dir() else ():
-        if folder != kept:
+        if folder != kept or was_damaged:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -20,6 +20,7 @@ from tenuto.catalogue.parts import Part
 from tenuto.catalogue.rows import KINDS, schema_of
 from tenuto.catalogue.sightings import SIGHTING
 from tenuto.catalogue.vanished import tombstone_table
+from tenuto.model.findings import Finding
 
 BATCH_ROWS = 65_536
 """Rows of a table that are handed on at once."""
@@ -54,19 +55,9 @@ def load(con: duckdb.DuckDBPyConnection, parts: Sequence[Part], sightings: pa.Ta
 
 
 def merge(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `artist_merged`, `release_merged` and `track_merged` with one row a thing, live or gone; and what is said of listens."""
+    """Make `artist_merged`, `release_merged` and `track_merged` with one row a thing, live or gone."""
     for kind in _OWN_IDS:
         _merge(con, kind)
-    con.execute("""
-        CREATE TABLE listens AS
-        SELECT source, track_id, arg_max(listens_count, (counted_on, evidence_id, ordinal)) AS listens_count,
-               arg_max(listens_scope, (counted_on, evidence_id, ordinal)) AS listens_scope,
-               max(counted_on) AS counted_on
-        FROM listens_seen WHERE is_live GROUP BY ALL""")
-    con.execute("""
-        CREATE TABLE rank AS
-        SELECT source, coalesce('r' || release_id, 't' || track_id) AS own_id, min(listens_rank) AS listens_rank
-        FROM rank_seen WHERE is_live GROUP BY ALL""")
 
 
 def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
@@ -92,17 +83,19 @@ def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
         con.execute(f"CREATE VIEW {kind}_merged AS {once}")
         return
     con.execute(f"""
-        CREATE TABLE {kind}_merged AS
+        CREATE TABLE {kind}_dated AS
         WITH harvest AS (
             SELECT source, {own}, newest, count(*) AS records, min(first_seen) AS first_seen, max(last_seen) AS last_seen
             FROM {kind}_seen WHERE hash(source, {own}) IN (FROM {kind}_often) GROUP BY ALL
-        ), dated AS (
-            SELECT source, {own}, max(newest) AS newest, arg_max(records, newest) AS records,
-                   min(first_seen) AS first_seen, max(last_seen) AS last_seen
-            FROM harvest GROUP BY source, {own}
-        ), several AS (
+        )
+        SELECT source, {own}, max(newest) AS newest, arg_max(records, newest) AS records,
+               min(first_seen) AS first_seen, max(last_seen) AS last_seen
+        FROM harvest GROUP BY source, {own}""")
+    con.execute(f"""
+        CREATE TABLE {kind}_merged AS
+        WITH several AS (
             SELECT s.* EXCLUDE (first_seen, last_seen), s.first_seen AS told_on, d.first_seen, d.last_seen, d.records
-            FROM {kind}_seen s JOIN dated d USING (source, {own}, newest)
+            FROM {kind}_seen s JOIN {kind}_dated d USING (source, {own}, newest)
         ), ranked AS (
             SELECT *, row_number() OVER (PARTITION BY source, {own} ORDER BY fullness DESC, evidence_id, ordinal) AS place
             FROM several WHERE records > 1
@@ -116,13 +109,43 @@ def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
         {once} WHERE hash(source, {own}) NOT IN (FROM {kind}_often)""")
 
 
+_SPOKEN_FOR_ONCE = {
+    "artist": ("name",),
+    "release": ("title", "upc", "release_date"),
+    "track": ("title", "release_id", "duration_ms", "isrc"),
+}
+"""Fields of which a thing has one: answers of one harvest that give others contradict each other."""
+
+
+def contradictions(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """A finding for each thing of whose fields the answers of its newest harvest disagree; the fullest record holds."""
+    findings = list[Finding]()
+    tables = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    for kind, fields in _SPOKEN_FOR_ONCE.items():
+        if f"{kind}_dated" not in tables:  # all was told once
+            continue
+        own = _OWN_IDS[kind]
+        differ = [f"count(DISTINCT {name}) > 1" for name in fields]
+        said = ", ".join(f"CASE WHEN {test} THEN '{name}' END" for test, name in zip(differ, fields, strict=True))
+        found = con.execute(f"""
+            SELECT s.source, {own}, min(evidence_id), concat_ws(', ', {said})
+            FROM {kind}_seen s JOIN {kind}_dated d USING (source, {own}, newest)
+            WHERE records > 1 AND s.is_live GROUP BY s.source, {own} HAVING {" OR ".join(differ)}""").fetchall()
+        findings += [
+            Finding(code="records-contradict", subject=own_id, source=source, evidence_id=evidence_id,
+                    message=f"its answers differ in {which}; that of the fullest holds")
+            for source, own_id, evidence_id, which in found
+        ]  # fmt: skip
+    return findings
+
+
 _PLACED = {
     "artist": "SELECT * FROM artist_all WHERE is_live ORDER BY source, artist_id",
     "release": "SELECT * FROM release_all WHERE is_live ORDER BY source, release_id",
     "track": """
-        SELECT t.* EXCLUDE (credit_artists, credit_roles), release_row,
-               CASE WHEN credit_artists IS NOT NULL THEN hash(source, credit_artists, credit_roles) END AS credit
-        FROM track_all t LEFT JOIN release r USING (source, release_id) WHERE t.is_live
+        SELECT t.* EXCLUDE (credit_artists, credit_roles), release_row, credit_list.rowid AS credit
+        FROM track_all t LEFT JOIN release r USING (source, release_id)
+        LEFT JOIN credit_list USING (source, credit_artists, credit_roles) WHERE t.is_live
         ORDER BY source, release_row NULLS LAST, disc_number NULLS FIRST, track_number NULLS LAST, track_id""",
 }
 """The live things, in the order of their rows, which is a total one."""
@@ -130,20 +153,20 @@ _PLACED = {
 
 def number(con: duckdb.DuckDBPyConnection) -> None:
     """Give the live things their rows: `artist`, `release`, `track`, `credit_named`. A row number is the place in the sorted table,
-    which costs half of counting by a window. Lists of credits, which many tracks share, are kept once, under their 64-bit hash.
+    which costs half of counting by a window. Lists of credits, which many tracks share, are kept once (`credit_list`), and who
+    stands in each (`credit_person`).
     """
+    con.execute("""
+        CREATE TABLE credit_list AS
+        SELECT DISTINCT source, credit_artists, credit_roles FROM track_all WHERE is_live AND credit_artists IS NOT NULL""")
     for kind, placed in _PLACED.items():
         con.execute(f"CREATE TABLE {kind}_placed AS {placed}")
         con.execute(f"CREATE VIEW {kind} AS SELECT rowid::UINTEGER AS {kind}_row, * FROM {kind}_placed")
     con.execute("""
         CREATE TABLE credit_person AS
-        WITH list AS (
-            SELECT hash(source, credit_artists, credit_roles) AS credit, any_value(source) AS source,
-                   any_value(credit_artists) AS artists, any_value(credit_roles) AS roles
-            FROM track_all WHERE is_live AND credit_artists IS NOT NULL GROUP BY credit
-        ), named AS (
-            SELECT credit, source, unnest(artists) AS artist_id, unnest(roles) AS role,
-                   generate_subscripts(artists, 1) AS position FROM list
+        WITH named AS (
+            SELECT rowid AS credit, source, unnest(credit_artists) AS artist_id, unnest(credit_roles) AS role,
+                   generate_subscripts(credit_artists, 1) AS position FROM credit_list
         )
         SELECT named.* EXCLUDE (source), artist_row, name FROM named LEFT JOIN artist USING (source, artist_id)
         WHERE position <= 65535""")

@@ -23,6 +23,7 @@ CODES = {
     "permission-unmatched": "a grant or a list names what the source does not have",
     "reference-missing": "a record refers to one that no evidence holds",
     "description-unclear": "things that fit several records of a source that describes them; they stay as they were",
+    "records-contradict": "answers of one harvest differ in a field of one thing; that of the fullest record holds",
     "recording-gone": "the source no longer has a recording that it offered",
     "recording-unavailable": "a recording could not be fetched, after all tries",
     "recording-damaged": "what the source gave is no whole recording",

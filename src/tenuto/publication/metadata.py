@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tenuto.archive import Layout, Settings
 from tenuto.catalogue import Edition
+from tenuto.catalogue.edition import refuse_damaged
 from tenuto.crates import compose
 from tenuto.crates.reader import WITHDRAWN_NAME
 from tenuto.crates.seal import Item, item, lay_out, seal, torrent_beside
@@ -61,6 +62,7 @@ def metadata_name(settings: Settings, edition: Edition) -> str:
 
 def seal_metadata(path: Path, settings: Settings, edition: Edition) -> None:
     """Seal an edition's metadata as `path`, which has its name; the same edition gives the same bytes wherever that is."""
+    refuse_damaged(edition)
     crate = path.stem
     info = compose.bag_info(
         archive=settings.archive.name, contact=settings.archive.contact, crate=crate, kind=KIND, access="open", band="",

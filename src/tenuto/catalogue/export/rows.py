@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tenuto.catalogue.edition import Edition
+from tenuto.catalogue.edition import Edition, refuse_damaged
 from tenuto.model.errors import IntegrityError
 
 _MEMORY = "2GB"
@@ -16,7 +16,8 @@ _MEMORY = "2GB"
 
 @contextmanager
 def database(edition: Edition) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB within a ceiling of memory. What it cannot read of the edition is said as IntegrityError."""
+    """DuckDB within a ceiling of memory. An edition that is damaged, or cannot be read, is said as IntegrityError."""
+    refuse_damaged(edition)
     with tempfile.TemporaryDirectory(prefix="tenuto-export-") as spill:
         settings: dict[str, Any] = {"temp_directory": spill, "memory_limit": _MEMORY, "arrow_large_buffer_size": True}
         try:

@@ -5,7 +5,6 @@ import json
 import re
 from typing import Any
 
-from tenuto.sources.table.fields import texts
 from tenuto.sources.table.mapping import Cell, MappingFile
 
 _JSON = json.JSONEncoder(default=str)
@@ -21,7 +20,7 @@ class Cells:
         self._places = {name: place for place, name in enumerate(columns)}
         self._empty = frozenset({"", *mapping.read.empty})
         self._splitters = {
-            cell.separator: re.compile("|".join(map(re.escape, sorted(texts(cell.separator), key=len, reverse=True))))
+            cell.separator: re.compile("|".join(map(re.escape, sorted(cell.separators(), key=len, reverse=True))))
             for cells in (mapping.track, mapping.release, *(people.cells for people in mapping.artist))
             for cell in cells.values()
             if cell.separator

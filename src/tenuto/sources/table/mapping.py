@@ -41,7 +41,13 @@ class Cell(Document):
     def _has_one_origin(self) -> "Cell":
         if sum((self.column is not None, self.constant is not None, bool(self.hash))) != 1:
             raise ValueError("needs one of column, constant, hash")
+        if "" in self.separators():
+            raise ValueError("separator is empty; write what stands between two values, or leave it out")
         return self
+
+    def separators(self) -> tuple[str, ...]:
+        """What stands between two values of a cell, as it is given: one of white space is one, too."""
+        return (self.separator,) if isinstance(self.separator, str) else self.separator
 
     def columns(self) -> tuple[str, ...]:
         """The columns that it reads."""

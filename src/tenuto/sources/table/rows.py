@@ -7,24 +7,27 @@ import gzip
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tenuto.model.errors import SettingsError, SkipRecordError
 from tenuto.sources.table.lines import lines_of, split_rows
 from tenuto.sources.table.mapping import Read
+from tenuto.sources.table.of_parquet import open_parquet
+from tenuto.sources.table.of_sqlite import open_sqlite
 
 FORMATS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
     ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
 }  # fmt: skip
 BATCH_ROWS = 4_000
+ROW_MAX_BYTES = 4 * 2**20
+"""Bytes of a row as JSON; of one that is longer the beginning is kept, as a row that cannot be read."""
+_BEGINNING = 1_000
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 _OBJECTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -50,11 +53,16 @@ def open_rows(file: Path, read: Read) -> Opened:
 
 
 def encode(row: Any) -> bytes:
-    """A row as JSON; bytes that are no UTF-8 stand as lone surrogates (U+DC80 to U+DCFF), from which they can be had again."""
+    """A row as JSON; bytes that are no UTF-8 stand as lone surrogates (U+DC80 to U+DCFF), from which they can be had again.
+    A row that is too long becomes a text that says so.
+    """
     try:
-        return _ENCODER.encode(row)
+        line = _ENCODER.encode(row)
     except (UnicodeEncodeError, OverflowError):
-        return json.dumps(row, default=str).encode()
+        line = json.dumps(row, default=str).encode()
+    if len(line) <= ROW_MAX_BYTES:
+        return line
+    return _ENCODER.encode(f"longer than {ROW_MAX_BYTES:,} bytes: {line[:_BEGINNING].decode(errors='ignore')}")
 
 
 def _told(file: Path, rows: Iterator[bytes]) -> Iterator[bytes]:
@@ -99,37 +107,13 @@ def _object(line: str) -> bytes:
 
 
 def _parquet(file: Path, read: Read) -> Opened:  # noqa: ARG001 -- one shape
-    table = pq.ParquetFile(file)
-    batches = table.iter_batches(batch_size=BATCH_ROWS)
-    rows = (encode(list(row.values())) for batch in batches for row in batch.to_pylist())
-    return list(table.schema_arrow.names), rows
+    columns, rows = open_parquet(file)
+    return columns, map(encode, rows)
 
 
 def _sqlite(file: Path, read: Read) -> Opened:
-    con = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-    con.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
-    try:
-        query = read.query or f'SELECT * FROM "{_table(con, file, read).replace(chr(34), chr(34) * 2)}"'
-        cursor = con.execute(query)
-        return [name for name, *_ in cursor.description or ()], _fetched(con, cursor)
-    except BaseException:
-        con.close()
-        raise
-
-
-def _fetched(con: sqlite3.Connection, cursor: sqlite3.Cursor) -> Iterator[bytes]:
-    with closing(con):
-        yield from map(encode, cursor)
-
-
-def _table(con: sqlite3.Connection, file: Path, read: Read) -> str:
-    found = con.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")
-    names = sorted(name for (name,) in found)
-    if read.table is None and len(names) == 1:
-        return str(names[0])
-    if read.table not in names:
-        raise SettingsError(f"{file.name} has the tables {', '.join(names) or '(none)'}; name one: table in [read]")
-    return str(read.table)
+    columns, rows = open_sqlite(file, read)
+    return columns, map(encode, rows)
 
 
 def _text(file: Path, read: Read) -> TextIO:
