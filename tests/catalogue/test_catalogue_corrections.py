@@ -187,11 +187,11 @@ def test_correction_of_a_licence_stands_beside_the_tag_and_the_strictest_holds(t
     assert may(said, Action.GIVE_OUT, "worldwide", date(2026, 1, 1)).is_allowed is is_open
 
 
-def test_correction_of_a_vanished_track_is_a_finding(tmp_path):
+def test_correction_of_a_vanished_track_stands_on_its_tombstone(tmp_path):
     layout = make_archive(tmp_path)
     made.keep(layout, "shop", [made.album("r1", [made.song("t1"), made.song("t2")])])
     made.keep(layout, "shop", [made.album("r1", [made.song("t1")])], made.DAY + timedelta(days=1))
     made.keep(layout, "hand", [made.corrections(("shop", "track", "t2", "title", "x"))], kind="corrections")
     edition = made.edition_of(layout)
-    assert len(made.findings(edition, "reference-missing")) == 1
-    assert made.rows(edition, "tombstone")[0]["title"] == "Title of t2"
+    assert made.findings(edition, "reference-missing") == []
+    assert made.rows(edition, "tombstone")[0]["title"] == "x"

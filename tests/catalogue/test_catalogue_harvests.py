@@ -1,5 +1,6 @@
 """Several harvests of one source: what holds, what has vanished, what could not be said."""
 
+import random
 import shutil
 from datetime import date, timedelta
 
@@ -247,6 +248,52 @@ def test_history_holds_each_count_with_the_day_on_which_it_was_first_seen(tmp_pa
     edition = made.edition_of(layout)
     history = [(row["seen_on"], row["listens_count"], row["listens_scope"]) for row in made.rows(edition, "history")]
     assert history == [(_day(0), 10, "user"), (_day(9), 25, "user")]
+
+
+def _history(edition):
+    """Counts of tracks with their days, by id."""
+    names = {row["track_row"]: own for own, row in made.tracks(edition).items()}
+    told = {own: [] for own in names.values()}
+    for row in made.rows(edition, "history"):
+        if row["listens_count"] is not None:
+            told[names[row["track_row"]]].append((row["seen_on"], row["listens_count"]))
+    return told
+
+
+def test_history_tells_of_a_count_that_came_back(tmp_path):
+    layout = make_archive(tmp_path)
+    for number, count in enumerate((10, 25, 10, 10, 25)):
+        made.keep(layout, "shop", _albums("x", playCount=count), _day(number))
+    assert _history(made.edition_of(layout)) == {"x": [(_day(0), 10), (_day(1), 25), (_day(2), 10), (_day(4), 25)]}
+
+
+def test_history_of_one_day_is_what_was_seen_last(tmp_path):
+    layout = make_archive(tmp_path)
+    for count in (10, 25, 10, 5):
+        made.keep(layout, "shop", _albums("x", playCount=count))
+    assert _history(made.edition_of(layout)) == {"x": [(made.DAY, 5)]}
+
+
+def test_history_of_pages_that_contradict_each_other_is_that_of_the_track_table(tmp_path):
+    """Against the editions that were built after each harvest, whatever came, went, came back or could not be asked."""
+    layout, rng = make_archive(tmp_path), random.Random(5)
+    expected = {}
+    for number in range(5):
+        said = []
+        for name in (f"t{n}" for n in range(30)):
+            for release in (f"r{name}", f"s{name}"):
+                song = made.song(name, playCount=rng.choice((None, 1, 2)), genre=rng.choice((None, "Choral")))
+                one = made.album(release, [song])
+                said += rng.choice(([], [one], [one], [made.failed(one)]))
+        made.keep(layout, "shop", [*said, *_albums("always")], _day(number))
+        edition = made.edition_of(layout)
+        for own, row in made.tracks(edition).items():
+            told = expected.setdefault(own, [])
+            if row["listens_count"] not in {None, told[-1][1] if told else None}:
+                told.append((_day(number), row["listens_count"]))
+        found = _history(edition)
+        assert found == {own: told for own, told in expected.items() if own in found}
+    assert max(map(len, found.values())) >= 3
 
 
 def test_history_does_not_repeat_a_count_that_another_change_of_the_page_brought_again(tmp_path):

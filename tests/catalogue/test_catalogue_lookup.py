@@ -380,3 +380,13 @@ def test_no_index_is_made_of_a_damaged_edition_and_none_outlives_its_mending(tmp
     file.write_bytes(damaged)
     assert evidence.built(layout).damage
     assert not index.exists()
+
+
+@pytest.mark.parametrize("typed", ["012345678905", "0012345678905", "12345678905", "00012345678905"])
+def test_a_upc_and_the_same_number_as_an_ean_find_the_same_release(tmp_path, typed):
+    release = {"release_row": 0, "source": "shop", "release_id": "r", "upc": "012345678905"}
+    track = {"track_row": 0, "source": "shop", "track_id": "t", "title": "Song", "release_row": 0}
+    readers = _readers({"release": [release], "track": [track]})
+    edition = write_edition(make_archive(tmp_path), "2026-01-01-0a1b2c3d", readers, ABOUT)
+    with Catalogue.open(edition.folder) as catalogue:
+        assert [song.title for song in catalogue.by_upc(typed)] == ["Song"]

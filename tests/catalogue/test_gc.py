@@ -1,6 +1,8 @@
 """`catalogue gc` deletes what nothing needs, and never anything else; killed in between it leaves nothing half."""
 
 import json
+import os
+import re
 import shutil
 from datetime import timedelta
 
@@ -30,7 +32,8 @@ def made_archive(tmp_path_factory):
     for name in ("2026-01-01-00000000", "2026-01-02-00000000", "2026-01-03-00000000"):
         shutil.copytree(edition.folder, layout.edition(name))
         about = layout.edition(name) / EDITION_NAME
-        about.write_text(about.read_text().replace(edition.info.edition, name))
+        said = about.read_text().replace(edition.info.edition, name)
+        about.write_text(said.replace(edition.info.newest_evidence.isoformat(), name[:10]))
     return layout
 
 
@@ -52,6 +55,33 @@ def test_newest_and_current_stay(archive):
     assert _kept(layout, 0) == names[4:]
     (layout.catalogue / "current").write_text(f"{names[0]}\n")
     assert _kept(layout, 1) == [names[0], names[4]]
+    assert _kept(layout, 0) == [names[0], names[4]]
+
+
+@pytest.mark.parametrize("said", [None, "", "\0garbage\n", "2020-01-01-01234567\n", "damaged"])
+def test_without_a_current_edition_nothing_is_deleted(archive, capsys, said):
+    layout, names = archive
+    current = layout.catalogue / "current"
+    if said is None:
+        current.unlink()
+    elif said == "damaged":
+        (layout.edition(names[4]) / EDITION_NAME).write_text("{")
+    else:
+        current.write_text(said)
+    assert _run(["catalogue", "gc", "--keep", "0", "--archive", str(layout.root)]) == 2
+    assert re.search(r"nothing is deleted.*build", capsys.readouterr().err, re.DOTALL)
+    assert edition_names(layout) == names
+
+
+def test_an_archive_without_editions_has_nothing_to_delete(tmp_path):
+    assert gc.sort_out(make_archive(tmp_path), 0).rubbish == ()
+
+
+def test_what_stays_is_the_same_in_a_copy_whatever_its_times_are(archive):
+    layout, names = archive
+    for age, name in enumerate(names):
+        os.utime(layout.edition(name) / EDITION_NAME, (-age, -age))
+    assert _kept(layout, 2) == names[2:]
 
 
 def test_planned_and_published_editions_stay(archive):

@@ -7,6 +7,7 @@ import pytest
 
 import evidence_maker as made
 from support import make_archive
+from tenuto.catalogue.descriptions import Described, Precedence
 from tenuto.publication.metadata import public_table
 
 A, B, C, D, E = (f"DEAB1230000{number}" for number in range(5))
@@ -102,6 +103,31 @@ def test_history_dates_that_a_track_was_gone_and_that_it_was_back(editions):
     assert told == [(_day(5), False), (_day(10), True)]
     assert len(history) == len(told)
     assert made.rows(editions[1], "history") == []
+
+
+def test_code_that_only_a_correction_tells_finds_the_successor(tmp_path):
+    layout = make_archive(tmp_path)
+    lines = [("shop", "track", own, "isrc", A) for own in ("old", "new")] + [
+        ("shop", "track", "old", "title", "Mended")
+    ]
+    made.keep(layout, "hand", [made.corrections(*lines)], kind="corrections")
+    for number, said in enumerate((_song("old", "Mendet"), _song("new", "Other"))):
+        made.keep(layout, "shop", [said], _day(number))
+    edition = made.edition_of(layout)
+    stone = _stones(edition)["old"]
+    assert (stone["reason"], stone["successor_id"], stone["title"]) == ("replaced", "new", "Mended")
+    assert made.findings(edition, "reference-missing") == []
+
+
+def test_code_that_only_a_describing_source_tells_finds_the_successor(tmp_path):
+    layout = make_archive(tmp_path)
+    made.keep(layout, "dump", [_song("old", isrc=[A]), _song("new", isrc=[A])])
+    for number, own in enumerate(("old", "new")):
+        made.keep(layout, "shop", [_song(own)], _day(number))
+    edition = made.edition_of(layout, Precedence({"dump": Described(("shop",), ("id",))}))
+    stone = _stones(edition)["old"]
+    assert (stone["reason"], stone["successor_id"]) == ("replaced", "new")
+    assert [row["own_id"] for row in made.rows(edition, "description") if row["kind"] == "track"] == ["new"]
 
 
 def test_harvest_that_could_not_say_is_no_second_sighting(tmp_path):

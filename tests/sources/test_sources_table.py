@@ -7,6 +7,8 @@ import itertools
 import json
 import re
 import sqlite3
+import tracemalloc
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from tenuto.model.answers import Answer, Request
 from tenuto.model.errors import SettingsError, SkipRecordError, SourceError, SourceRefusedError
 from tenuto.model.records import ArtistSeen, CreditSeen, ListensSeen, ProblemSeen, ReleaseSeen, Seen, TrackSeen
 from tenuto.sources.dumps import Pages
-from tenuto.sources.table import Table, connector, parse
+from tenuto.sources.table import Table, connector, of_parquet, of_sqlite, parse
 from tenuto.sources.table.fields import READERS
 from tenuto.sources.table.lines import LINE_MAX, split_rows
 from tenuto.sources.table.mapping import FIELDS
@@ -212,7 +214,129 @@ def test_no_bytes_make_the_reader_raise(body: bytes) -> None:
     assert all(isinstance(item, ProblemSeen) for item in parse(page))
 
 
+# --- tables that are made to harm
+
+
+SONG = HEAD + '[track]\nid = "no"\ntitle = "song"\n'
+LONG = 2 * 10**7
+
+
+def database(folder: Path, *statements: str) -> bytes:
+    file = folder / "made.sqlite"
+    with closing(sqlite3.connect(file)) as con, con:
+        for statement in statements:
+            con.execute(statement)
+    return file.read_bytes()
+
+
+def named(table_name: str) -> str:
+    return SONG.replace("[track]", f'[read]\ntable = "{table_name}"\n[track]')
+
+
+def test_one_long_text_that_every_row_of_a_parquet_repeats_takes_the_memory_of_a_page(tmp_path: Path) -> None:
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * 4_000, pa.int32()), pa.array(["x" * 200_000]))
+    songs = pa.table({"no": [str(n) for n in range(4_000)], "song": same})
+    pq.write_table(songs, tmp_path / "made.parquet", store_schema=False)
+    content = (tmp_path / "made.parquet").read_bytes()
+    assert len(content) < 100_000
+    source = table(tmp_path, content, SONG, "songs.parquet")
+    pool, before = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        page = source.fetch(Request("rows?offset=0"))
+        python_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+    assert 8 * 2**20 <= len(page.body) < 9 * 2**20
+    assert (pool.max_memory() or 0) < 80 * 2**20
+    assert python_bytes < 60 * 2**20
+    assert [t.track_id for t in only(TrackSeen, list(parse(page)))] == [str(n) for n in range(42)]
+
+
+def test_rows_of_a_parquet_are_the_same_however_few_are_read_at_a_time(tmp_path: Path) -> None:
+    rows = [{"no": n, "song": "é" * (n % 7), "l": ["a"] * (n % 3), "s": {"a": "b", "c": [n]}, "m": [("k", n)],
+             "d": b"d" * (3_000_000 if n == 300 else 3)} for n in range(600)]  # fmt: skip
+    schema = pa.schema([("no", pa.int64()), ("song", pa.string()), ("l", pa.list_(pa.string())),
+                        ("s", pa.struct([("a", pa.string()), ("c", pa.list_(pa.int64()))])),
+                        ("m", pa.map_(pa.string(), pa.int64())), ("d", pa.binary())])  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows, schema), tmp_path / "made.parquet", row_group_size=250)
+    columns, found = of_parquet.open_parquet(tmp_path / "made.parquet")
+    assert columns == schema.names
+    assert list(found) == [list(row.values()) for row in rows]
+
+
+def test_lists_out_of_all_proportion_to_their_file_are_refused(tmp_path: Path) -> None:
+    lists = pa.ListArray.from_arrays([0, 20_000], pa.DictionaryArray.from_arrays(
+        pa.array([0] * 20_000, pa.int32()), pa.array(["x" * 60_000])))  # fmt: skip
+    pq.write_table(pa.table({"no": ["1"], "song": lists}), tmp_path / "made.parquet")
+    content = (tmp_path / "made.parquet").read_bytes()
+    with pytest.raises(SettingsError, match="row groups"):
+        walk(table(tmp_path, content, SONG, "songs.parquet"))
+
+
+def test_a_row_that_is_too_long_is_a_finding_and_the_rest_goes_on(tmp_path: Path) -> None:
+    songs = pa.table({"no": ["1", "2", "3"], "song": ["a", "x" * LONG, "c"]})
+    pq.write_table(songs, tmp_path / "made.parquet")
+    stored = database(tmp_path, "CREATE TABLE songs (no, song)", "INSERT INTO songs VALUES ('1', 'a'), ('3', 'c')",
+                      f"INSERT INTO songs VALUES ('2', hex(zeroblob({LONG})))",
+                      "INSERT INTO songs VALUES ('4', hex(zeroblob(3000000)))",
+                      "INSERT INTO songs VALUES ('5', 'e')")  # fmt: skip
+    found = seen(table(tmp_path, (tmp_path / "made.parquet").read_bytes(), SONG, "songs.parquet"))
+    assert [t.track_id for t in only(TrackSeen, found)] == ["1", "3"]
+    assert [subject for subject, _ in problems(found)] == ["row 2"]
+    found = seen(table(tmp_path, stored, SONG, "songs.sqlite"))
+    assert [t.track_id for t in only(TrackSeen, found)] == ["1", "3", "5"]
+    assert [(subject, "longer than" in said) for subject, said in problems(found)] == [("row 3", True), ("row 4", True)]
+
+
+def test_values_that_a_schema_computes_are_bounded_row_by_row(tmp_path: Path) -> None:
+    content = database(
+        tmp_path, f"CREATE TABLE songs (no, song AS (CASE no WHEN 2 THEN hex(zeroblob({LONG})) ELSE no END))",
+        "INSERT INTO songs (no) VALUES (1), (2), (3)")  # fmt: skip
+    found = seen(table(tmp_path, content, SONG, "songs.sqlite"))
+    assert [t.track_id for t in only(TrackSeen, found)] == ["1", "3"]
+    assert [subject for subject, _ in problems(found)] == ["row 2"]
+
+
+def test_a_view_is_read_only_where_the_mapping_names_it(tmp_path: Path) -> None:
+    content = database(tmp_path, "CREATE VIEW songs AS SELECT 1 AS no, 'a' AS song")
+    with pytest.raises(SettingsError, match=r"the tables \(none\) and the views songs; name one"):
+        walk(table(tmp_path, content, SONG, "songs.sqlite"))
+    assert [t.title for t in only(TrackSeen, seen(table(tmp_path, content, named("songs"), "songs.sqlite")))] == ["a"]
+
+
+def test_a_view_that_seeks_its_next_row_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_sqlite, "_ROW_MAX_S", 0.1)
+    endless = (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n AS no, '' AS song FROM r WHERE n"
+    )
+    content = database(tmp_path, f"CREATE VIEW never AS {endless} < 0", f"CREATE VIEW twice AS {endless} < 3")
+    with pytest.raises(SettingsError, match="takes more than"):
+        walk(table(tmp_path, content, named("never"), "songs.sqlite"))
+    source = table(tmp_path, content, named("twice"), "songs.sqlite")
+    with pytest.raises(SkipRecordError, match="behind row 1 takes more than"):
+        source.fetch(Request("rows?offset=0"))
+
+
 # --- values
+
+
+@pytest.mark.parametrize(
+    ("separator", "cell", "names"),
+    [
+        ('" "', "Ann Bo;Cy", ["Ann", "Bo;Cy"]),
+        ('[" ", ";"]', "Ann Bo;Cy", ["Ann", "Bo", "Cy"]),
+        ('["\\t"]', "Ann Bo\tCy", ["Ann Bo", "Cy"]),
+        ('" & "', "AB&CD & Ann", ["AB&CD", "Ann"]),
+        ('[" x ", "x"]', "Ann x Boxx", ["Ann", "Bo"]),
+    ],
+)
+def test_separators_are_taken_as_they_are_given(tmp_path: Path, separator: str, cell: str, names: list[str]) -> None:
+    mapping = f'{HEAD}[[artist]]\nname = {{ column = "by", separator = {separator} }}\n'
+    items = seen(table(tmp_path, json.dumps({"by": cell}), mapping, "one.jsonl"))
+    assert [artist.name for artist in only(ArtistSeen, items)] == names
 
 
 def mapped(folder: Path, field: str, cell: str, value: str) -> tuple[Any, list[tuple[str, str]]]:
@@ -312,6 +436,8 @@ def test_every_field_of_a_mapping_can_be_read_and_is_documented() -> None:
         (f'{HEAD}[track]\nid = {{ column = "no", constant = "x" }}\n', "needs one of column, constant, hash"),
         (f'{HEAD}[track]\nid = "no"\nduration_ms = {{ column = "len", unit = "hours" }}\n', "unit"),
         (f'{HEAD}[[artist]]\nrole = "x"\n', "name is missing"),
+        (f'{HEAD}[[artist]]\nname = {{ column = "by", separator = "" }}\n', "separator is empty"),
+        (f'{HEAD}[[artist]]\nname = {{ column = "by", separator = [";", ""] }}\n', "separator is empty"),
         ("format = ", "not valid TOML"),
     ],
 )

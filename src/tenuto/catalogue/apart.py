@@ -1,5 +1,7 @@
 """Comparing one kind of thing in two editions, in SQL: what `diff` tells of it goes into the tables `thing` and `field`."""
 
+from collections.abc import Iterable
+
 import duckdb
 
 from tenuto.catalogue.edition import Edition
@@ -16,16 +18,24 @@ _COUNTS = ("popularity", "followers_count", "listens_count", "listens_scope", "l
 _OF_EVIDENCE = ("evidence_id", "listens_on")
 """What tells where and when something was said, not what."""
 
+_NOT_STATED = {"statement_row", "evidence_id"}
+_OFFERED = ("path", "fetch_id", "codec", "bytes")
+"""What is compared of an offer; the rest follows from the file."""
+
 _TITLES = {"artist": "name", "release": "title", "track": "title"}
 
 
 def compare_kind(con: duckdb.DuckDBPyConnection, kind: str, a: Edition, b: Edition) -> None:
-    """Add to `thing` and `field` what became of the things of a kind from `a` to `b`."""
+    """Add to `thing`, `field` and `tally` what became of the things of a kind from `a` to `b`."""
     described, counts = _fields(con, kind, a, b)
+    if kind == "track":
+        for side, edition in (("a", a), ("b", b)):
+            _state(con, side, edition, _stated(con, a, b))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE apart AS
         SELECT a.row_number AS a_row, b.row_number AS b_row, a.said <> b.said AS is_described, a.counted <> b.counted AS is_counted
-        FROM ({_hashed(kind, a, described, counts)}) a FULL JOIN ({_hashed(kind, b, described, counts)}) b USING (hashed)
+        FROM ({_hashed(kind, a, "a", described, counts)}) a
+        FULL JOIN ({_hashed(kind, b, "b", described, counts)}) b USING (hashed, hashed_too)
         WHERE a.hashed IS NULL OR b.hashed IS NULL OR a.said <> b.said OR a.counted <> b.counted""")
     if counts:
         sides = _apart(kind, a, "a", "is_counted")[0], _apart(kind, b, "b", "is_counted")[0]
@@ -49,11 +59,22 @@ def _columns(con: duckdb.DuckDBPyConnection, edition: Edition, table: str) -> li
     return [name for name, *_ in con.execute(f"DESCRIBE FROM {edition.rows(table)}").fetchall()]
 
 
-_REFERENCES = {"artist": (), "release": ("artist_ids",), "track": ("release_id", "artist_ids", "roles", "markets")}
+_REFERENCES = {
+    "artist": (),
+    "release": ("artist_ids",),
+    "track": ("release_id", "artist_ids", "roles", "markets", "statements", "offer"),
+}
 
 
-def _hashed(kind: str, edition: Edition, described: list[str], counts: list[str]) -> str:
-    """SQL for the things of a kind as `row_number`, `hashed` (what it is), `said` (what describes it) and `counted`."""
+def _key(kind: str) -> tuple[str, str]:
+    """SQL for the two hashes that things of a kind are matched by: ids that one takes for equal, the other tells apart."""
+    return f"hash(source, {kind}_id)", f"hash(reverse({kind}_id))"
+
+
+def _hashed(kind: str, edition: Edition, side: str, described: list[str], counts: list[str]) -> str:
+    """SQL for the things of a kind as `row_number`, `hashed` and `hashed_too` (what it is), `said` (what describes it) and
+    `counted`.
+    """
     said, joined = ", ".join(described), ""
     if kind == "release":
         said += ", artists_hash"
@@ -61,17 +82,46 @@ def _hashed(kind: str, edition: Edition, described: list[str], counts: list[str]
             LEFT JOIN (SELECT release_row, bit_xor(hash(place, artist_id)) AS artists_hash
                        FROM ({_released(edition)}) GROUP BY release_row) USING (release_row)"""
     elif kind == "track":
-        said += ", release_hash, credits_hash, markets_hash"
+        said += ", release_hash, credits_hash, markets_hash, statements_hash, offer_hash"
         joined = f"""
             LEFT JOIN (SELECT release_row, hash(release_id) AS release_hash FROM {edition.rows("release")}) USING (release_row)
             LEFT JOIN (SELECT track_row, bit_xor(hash(position, artist_id, role)) AS credits_hash
                        FROM ({_credited(edition)}) GROUP BY track_row) USING (track_row)
             LEFT JOIN (SELECT track_row, hash(array_to_string(markets, ' ')) AS markets_hash FROM ({_offered(edition)}))
-                      USING (track_row)"""
+                      USING (track_row)
+            LEFT JOIN (SELECT statement_rows, hash(statements) AS statements_hash FROM stated_{side}) USING (statement_rows)
+            LEFT JOIN (SELECT track_row, sum(hash({", ".join(_OFFERED)})) AS offer_hash FROM {edition.rows("offer")}
+                       GROUP BY track_row) USING (track_row)"""
+    hashed, hashed_too = _key(kind)
     return f"""
-        SELECT {kind}_row AS row_number, hash(source, {kind}_id) AS hashed, hash({said}) AS said,
+        SELECT {kind}_row AS row_number, {hashed} AS hashed, {hashed_too} AS hashed_too, hash({said}) AS said,
                hash({", ".join(counts) or 0}) AS counted
         FROM {edition.rows(kind)} {joined}"""
+
+
+def _stated(con: duckdb.DuckDBPyConnection, a: Edition, b: Edition) -> list[str]:
+    """What is compared of a statement: all that both editions have of it, but for where it stands."""
+    there = _columns(con, b, "statement")
+    return [name for name in _columns(con, a, "statement") if name in there and name not in _NOT_STATED]
+
+
+def _state(con: duckdb.DuckDBPyConnection, side: str, edition: Edition, fields: list[str]) -> None:
+    """Make `stated_<side>`: of each list of statement rows that tracks have, what the statements say, as one text in an order of
+    its own. Many tracks share a list.
+    """
+    permitted = sorted(fields, key=lambda name: not name.startswith("may_"))
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE stated_{side} AS
+        SELECT statement_rows, string_agg(said, ' ' ORDER BY said) AS statements
+        FROM (SELECT statement_rows, unnest(statement_rows) AS statement_row FROM (
+            SELECT DISTINCT statement_rows FROM {edition.rows("track")} WHERE statement_rows IS NOT NULL))
+        JOIN (SELECT statement_row, {_struct(permitted)} AS said FROM {edition.rows("statement")}) USING (statement_row)
+        GROUP BY statement_rows""")
+
+
+def _struct(fields: Iterable[str]) -> str:
+    """SQL for columns as one text, each by its name."""
+    return "{" + ", ".join(f"'{name}': {name}" for name in fields) + "}::VARCHAR"
 
 
 def _released(edition: Edition, releases: str = "") -> str:
@@ -113,11 +163,15 @@ def _wide(kind: str, edition: Edition, side: str) -> str:
                 SELECT release_row, list(artist_id ORDER BY place) AS artist_ids FROM ({_released(edition, things)})
                 GROUP BY release_row) USING (release_row))"""
     if kind == "track":
+        offer = _struct(_OFFERED)
         return f"""(
             SELECT * FROM {things} LEFT JOIN (SELECT release_row, release_id FROM {edition.rows("release")}) USING (release_row)
             LEFT JOIN (SELECT track_row, list(artist_id ORDER BY position) AS artist_ids, list(role ORDER BY position) AS roles
                        FROM ({_credited(edition, which)}) GROUP BY track_row) USING (track_row)
-            LEFT JOIN ({_offered(edition, which)}) USING (track_row))"""
+            LEFT JOIN ({_offered(edition, which)}) USING (track_row)
+            LEFT JOIN stated_{side} USING (statement_rows)
+            LEFT JOIN (SELECT track_row, string_agg({offer}, ' ' ORDER BY {offer}) AS offer
+                       FROM {edition.rows("offer")} {which} GROUP BY track_row) USING (track_row))"""
     return things
 
 
@@ -138,7 +192,7 @@ def _add_fields(
 
 
 def _add_things(con: duckdb.DuckDBPyConnection, kind: str, a: Edition, b: Edition) -> None:
-    """Add what one edition alone has, and the tombstones of `b` that `a` does not have."""
+    """Add what one edition alone has, and the tombstones of `b` that `a` does not have; and to `tally` of how many rows."""
     stones = []
     for edition in (a, b):
         successor = "successor_id" if "successor_id" in _columns(con, edition, "tombstone") else "NULL"
@@ -150,7 +204,7 @@ def _add_things(con: duckdb.DuckDBPyConnection, kind: str, a: Edition, b: Editio
         for edition, side, other in ((a, "a", "b"), (b, "b", "a"))
     ]
     con.execute(f"""
-        INSERT INTO thing BY NAME
+        CREATE OR REPLACE TEMP TABLE told AS
         WITH gone AS (
             SELECT t.reason AS change, t.source, t.own_id, t.title, t.successor_id FROM {stones[1]} t
             LEFT JOIN {stones[0]} before ON before.source = t.source AND before.own_id = t.own_id
@@ -162,6 +216,13 @@ def _add_things(con: duckdb.DuckDBPyConnection, kind: str, a: Edition, b: Editio
             SELECT CASE WHEN (source, own_id) IN (SELECT (source, own_id) FROM {stones[0]}) THEN 'came_back' ELSE 'appeared' END
                    AS change, *, NULL AS successor_id FROM {alone[1]}
         )
-        SELECT '{kind}' AS kind, * FROM (FROM gone UNION ALL FROM absent UNION ALL FROM came)
-        WHERE change <> 'appeared'
-           OR (source, own_id) NOT IN (SELECT (source, successor_id) FROM gone WHERE successor_id IS NOT NULL)""")
+        SELECT *, change = 'appeared' AND (source, own_id) IN (
+            SELECT (source, successor_id) FROM gone WHERE successor_id IS NOT NULL) AS is_successor
+        FROM (FROM gone UNION ALL FROM absent UNION ALL FROM came)""")
+    con.execute(
+        f"INSERT INTO thing BY NAME SELECT '{kind}' AS kind, * EXCLUDE is_successor FROM told WHERE NOT is_successor"
+    )
+    con.execute(f"""
+        INSERT INTO tally
+        SELECT '{kind}', {a.info.tables[kind].rows}, (SELECT count(DISTINCT a_row) FROM apart WHERE b_row IS NULL),
+               (SELECT count(*) FROM told WHERE is_successor), {b.info.tables[kind].rows}""")

@@ -1,6 +1,7 @@
 """From evidence to an edition: a pure function of what is under `evidence/` (design, law 1).
 
-It reads no clock, no network, no settings and no older edition; the same evidence gives the same bytes.
+It reads no clock, no network and no older edition, and of the settings only whose word comes first (`Precedence`); the same
+evidence gives the same bytes.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX
@@ -30,6 +32,7 @@ from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, o
 from tenuto.catalogue.history import load_days
 from tenuto.catalogue.listens import merge_listens
 from tenuto.catalogue.lookup import forget_lookups
+from tenuto.catalogue.parts import Part
 from tenuto.catalogue.reading import Read, forget_others, read_all
 from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
@@ -40,8 +43,10 @@ from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.tables import FINDING, LINK
 
-_OTHERS_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 2**29
-"""Of the memory that is allowed, so much is for tables being written and for Python itself; the database gets the rest."""
+_OTHERS_BYTES, _OTHERS_TRACK_BYTES, _DATABASE_MIN_BYTES = 3 * 2**29, 22, 2**29
+"""Of the memory that is allowed, so much is for tables being written and for Python itself, and, of each track, for the links of
+clusters; the database gets the rest.
+"""
 
 _INTERRUPT_S = 0.05
 _LICENCES = (
@@ -100,7 +105,7 @@ def build_read(
     if is_new or damage:
         progress.begin(f"merge into {name}")
         about = {"evidence_sha256": digest, "newest_evidence": sightings.newest(), "precedence": settings}
-        with _database(layout, limits or Limits()) as con:
+        with _database(layout, limits or Limits(), _tracks_in(sightings.parts)) as con:
             edition = _merge(con, layout, name, sightings, harvests, precedence, about)
     else:
         edition = open_edition(layout.edition(name))
@@ -110,8 +115,13 @@ def build_read(
     return Built(edition, is_new, damage)
 
 
+def _tracks_in(parts: Iterable[Part]) -> int:
+    """How many tracks were seen, those that were seen again counted again."""
+    return sum(pq.read_metadata(rows).num_rows for part in parts if (rows := part.rows("track")) is not None)
+
+
 @contextmanager
-def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
+def _database(layout: Layout, limits: Limits, tracks: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that spills what is more than the limit; what it spilled goes with it."""
     home = limits.temp or layout.state
     mark = f"{LEFTOVER_PREFIX}merge-{hashlib.sha256(os.fsencode(layout.root)).hexdigest()[:16]}"
@@ -125,7 +135,8 @@ def _database(layout: Layout, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
         "arrow_large_buffer_size": True,
     }
     if limits.memory_bytes is not None:
-        config["memory_limit"] = f"{max(_DATABASE_MIN_BYTES, limits.memory_bytes - _OTHERS_BYTES)}B"
+        others = _OTHERS_BYTES + _OTHERS_TRACK_BYTES * tracks
+        config["memory_limit"] = f"{max(_DATABASE_MIN_BYTES, limits.memory_bytes - others)}B"
     try:
         with duckdb.connect(config=config) as con:
             yield con

@@ -1,9 +1,9 @@
 """What lies between two editions: what appeared, is gone, came back, has another id, and what is said otherwise of what stayed.
 
-Things are matched by a hash of source and own id, and looked at closely only where a hash of what is said of them differs: so two
-columns of 64 bits a side are joined, however wide the tables are. Of 50 million ids any two have one hash with a chance of 1 in
-10,000, and are then told apart by the ids themselves; a change is overlooked with one of 2^-64. Row numbers are of no account:
-references are compared by the ids of what they name, credits in their order.
+Things are matched by two hashes of source and own id, and looked at closely only where a hash of what is said of them differs: so
+a few columns of 64 bits a side are joined, however wide the tables are. Of 50 million ids any two have one hash with a chance of
+1 in 10,000, and are told apart by the other; a change is overlooked with one of 2^-64. Row numbers are of no account:
+references are compared by the ids of what they name, credits in their order, statements and offers by what they say.
 """
 
 import os
@@ -39,7 +39,7 @@ _FIELD = pa.schema(
 @dataclass(frozen=True, slots=True)
 class Diff:
     """The differences of two editions, in a database: `thing` (kind, change, source, own_id, title, successor_id) and `field`
-    (kind, source, own_id, field, is_count, before, after).
+    (kind, source, own_id, field, is_count, before, after); and `tally` (kind, rows_a, gone, successors, rows_b).
     """
 
     con: duckdb.DuckDBPyConnection
@@ -57,6 +57,14 @@ class Diff:
             GROUP BY kind""").fetchall():
             found[kind] |= {"changed": changed, "counted": counted}
         return found
+
+    def rows(self) -> dict[str, dict[str, int]]:
+        """Of each kind the rows of both editions (`rows_a`, `rows_b`), how many of the first the second has not (`gone`), and how
+        many took the place of something and did not appear (`successors`): rows_a + appeared + came_back + successors - gone
+        = rows_b. Those that a tombstone tells of may be more than `gone`: some were gone before.
+        """
+        found = self.con.execute("SELECT kind, rows_a, gone, successors, rows_b FROM tally").fetchall()
+        return {kind: dict(zip(("rows_a", "gone", "successors", "rows_b"), rest, strict=True)) for kind, *rest in found}
 
     def fields(self) -> dict[str, dict[str, int]]:
         """Of each kind how many things differ in which field, the most frequent first."""
@@ -115,6 +123,9 @@ def compare(a: Edition, b: Edition, home: Path | None = None) -> Iterator[Diff]:
                 con.register("nothing", schema.empty_table())
                 con.execute(f"CREATE TABLE {name} AS SELECT * FROM nothing")
                 con.unregister("nothing")
+            con.execute(
+                "CREATE TABLE tally (kind VARCHAR, rows_a BIGINT, gone BIGINT, successors BIGINT, rows_b BIGINT)"
+            )
             for kind in KINDS:
                 compare_kind(con, kind, a, b)
         except duckdb.Error as error:

@@ -4,12 +4,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import wait as futures_wait
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, islice
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -197,11 +198,15 @@ def write_edition(
         folder.rename(layout.catalogue / f"{LEFTOVER_PREFIX}damaged-{edition}")
     if not folder.exists():
         with folder_durably(folder) as beside, ThreadPoolExecutor(_WRITERS) as threads:
+            is_stopped = Event()
             try:
-                begun = {name: threads.submit(_write_table, beside, name, rows) for name, rows in tables.items()}
+                begun = {
+                    name: threads.submit(_write_table, beside, name, rows, is_stopped) for name, rows in tables.items()
+                }
                 for one in as_completed(begun.values()):
                     one.result()
             except BaseException:
+                is_stopped.set()
                 threads.shutdown(wait=False, cancel_futures=True)
                 abandon(begun.values())
                 raise
@@ -217,14 +222,14 @@ def make_current(layout: Layout, edition: Edition) -> None:
     remove_leftovers(layout.catalogue)
 
 
-def _write_table(folder: Path, name: str, rows: Callable[[], pa.RecordBatchReader]) -> TableInfo:
+def _write_table(folder: Path, name: str, rows: Callable[[], pa.RecordBatchReader], is_stopped: Event) -> TableInfo:
     """Write a table as its rows come: `<name>.parquet`, or `<name>-00000.parquet` … where it is long."""
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     from tenuto.catalogue.canonical import CanonicalDigest  # noqa: PLC0415
 
     canonical, files = CanonicalDigest(), list[Path]()
-    for groups in _files(_in_order(_row_groups(rows(), TABLES[name]), name)):
+    for groups in _files(_in_order(_row_groups(_until(is_stopped, rows()), TABLES[name]), name)):
         files.append(folder / f"{name}-{len(files):05d}.parquet")
         _write_file(files[-1], groups, TABLES[name], canonical)
     if len(files) == 1:
@@ -277,7 +282,15 @@ def _files(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
         first = next(groups, None)
 
 
-def _row_groups(rows: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+def _until(is_stopped: Event, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, as long as nobody has stopped the writing."""
+    for batch in batches:
+        if is_stopped.is_set():
+            raise CancelledError
+        yield batch
+
+
+def _row_groups(rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows in tables of one row group each; bytes do not depend on the batches that they come in."""
     pending: list[pa.Table] = []
     for batch in _small(rows):

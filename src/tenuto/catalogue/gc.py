@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tenuto.archive import Layout, remove_leftovers
 from tenuto.archive.durable import LEFTOVER_PREFIX, sync_folder
-from tenuto.archive.layout import read_pointer
+from tenuto.catalogue.edition import open_current
 from tenuto.catalogue.editions import EDITION, edition_names
 from tenuto.catalogue.reading import part_folders
 from tenuto.evidence import all_harvests
+from tenuto.model.errors import TenutoError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,16 @@ class Sorted:
 
 def sort_out(layout: Layout, newest: int) -> Sorted:
     """What nothing needs. An edition is needed if it is current, or a plan or the publication names it (a draft of a crate is of
-    a plan); the `newest` of all others stay too. Of caches that could be made again those stay that belong to something.
+    a plan); the `newest` of all others stay too, and always the newest of all. Of caches that could be made again those stay that
+    belong to something. Raises UsageError where there are editions and none can be told to be current.
     """
     names = edition_names(layout)
-    kept = _needed(layout)
+    kept = _needed(layout, names)
     others = [name for name in names if name not in kept]
-    spared = others[max(0, len(others) - newest) :]
-    kept = {name: kept.get(name, f"one of the newest {newest}") for name in names if name in kept or name in spared}
+    spared = {*others[max(0, len(others) - newest) :], *names[-1:]}
+    kept = {
+        name: kept.get(name, f"one of the newest {max(1, newest)}") for name in names if name in kept or name in spared
+    }
     rubbish = [("edition", layout.edition(name)) for name in others if name not in spared]
     rubbish += [("lookup", path) for path in _lookups(layout) if path.name[: len("YYYY-MM-DD-01234567")] not in kept]
     parts = part_folders(layout.evidence, all_harvests(layout.evidence), layout.parts)
@@ -60,15 +64,24 @@ def delete(layout: Layout, found: Sorted) -> None:
         shutil.rmtree(leftover)
 
 
-def _needed(layout: Layout) -> dict[str, str]:
-    """The editions that something names, each with what it is."""
+def _needed(layout: Layout, names: list[str]) -> dict[str, str]:
+    """The editions that something names, each with what it is; if there are any at all, the current one."""
     index = layout.publication / "index.json"
     published = index.read_text(encoding="utf-8", errors="replace") if index.is_file() else ""
     needed = dict.fromkeys(EDITION.findall(published), "published")
     for plan in sorted(_folders(layout.plans), reverse=True):
         needed |= dict.fromkeys(EDITION.findall(plan.name), f"plan {plan.name} is of it")
-    current = read_pointer(layout.catalogue / "current")
-    return needed | ({current: "current"} if current else {})
+    return needed | ({_current(layout): "current"} if names else {})
+
+
+def _current(layout: Layout) -> str:
+    """The name of the current edition, which can be opened."""
+    try:
+        return open_current(layout).folder.name
+    except (TenutoError, OSError) as error:
+        raise UsageError(
+            f"no current edition, so it is unknown which are old, and nothing is deleted: {error}"
+        ) from None
 
 
 def _lookups(layout: Layout) -> Iterator[Path]:

@@ -5,7 +5,9 @@ import pyarrow as pa
 
 from tenuto.catalogue.descriptions import Precedence
 
-_SPEAKING = pa.schema([(name, pa.string()) for name in ("field", "kind", "source", "by_source")] + [("place", pa.int32())])
+_SPEAKING = pa.schema(
+    [("field", pa.string()), ("kind", pa.string()), ("source", pa.string()), ("by_source", pa.string()), ("place", pa.int32())]
+)  # fmt: skip
 _LISTED = (("listens_count", "track"), ("listens_rank", "track"), ("listens_rank", "release"))
 
 
@@ -28,8 +30,8 @@ def merge_listens(con: duckdb.DuckDBPyConnection, precedence: Precedence) -> Non
 
 
 def _hand_over(con: duckdb.DuckDBPyConnection, precedence: Precedence) -> None:
-    """Move what describing sources list to the things that they describe. A list for the source itself comes first; then the order of
-    sources holds, in which a source's list outranks the counts of its pages.
+    """Move what describing sources list to the things that they describe. A list for the source itself comes first; then the order
+    of sources holds, in which a source's list outranks the counts of its pages.
     """
     owners = sorted({source for one in precedence.describing.values() for source in one.sources})
     speaking = [

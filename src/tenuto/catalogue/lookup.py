@@ -93,11 +93,11 @@ class Catalogue:
         return self._of_tracks("isrc", plain)
 
     def by_upc(self, upc: str) -> list[Song]:
-        """The tracks of the releases with this UPC or EAN; raises UsageError where it is none."""
+        """The tracks of the releases with this UPC or EAN, with leading zeros or without; raises UsageError where it is none."""
         plain = codes.upc(upc)
         if plain is None:
             raise UsageError(f"{upc!r} is no UPC or EAN; it has 8 to 14 digits")
-        return self._of_releases("upc", plain)
+        return [song for form in codes.upc_forms(plain) for song in self._of_releases("upc", form)]
 
     def by_mbid(self, mbid: str) -> list[Song]:
         """The tracks with this MusicBrainz id: of the recording or of the release; raises UsageError where it is none."""

@@ -111,7 +111,7 @@ def _merge(con: duckdb.DuckDBPyConnection, kind: str) -> None:
 
 _SPOKEN_FOR_ONCE = {
     "artist": ("name",),
-    "release": ("title", "upc", "release_date"),
+    "release": ("title", "upc"),
     "track": ("title", "release_id", "duration_ms", "isrc"),
 }
 """Fields of which a thing has one: answers of one harvest that give others contradict each other."""

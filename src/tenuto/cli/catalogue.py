@@ -13,6 +13,13 @@ _MEMORY_MIN_BYTES = 2 * 10**9
 _SHOWN_MAX = 60
 """Characters of a text in a table."""
 
+_DIFF_LINES = (
+    ("rows_a", "in A", ""), ("appeared", "appeared", "+"), ("came_back", "came back", "+"), ("successors", "took a place", "+"),
+    ("gone", "gone", "-"), ("rows_b", "in B", ""), ("missing", "told missing", ""), ("vanished", "told vanished", ""),
+    ("replaced", "told replaced", ""), ("absent", "absent", ""), ("changed", "changed", ""), ("counted", "counted", ""),
+)  # fmt: skip
+"""Of a diff: what is counted, its name, and its sign where it adds up to the rows of B."""
+
 
 def build(
     *,
@@ -142,22 +149,22 @@ def diff(
     with compare(older, newer, state if state.is_dir() else None) as found:
         if into is not None:
             found.write(into.expanduser())
-        counts, fields, (things, said) = found.counts(), found.fields(), found.examples(limit)
+        counts, rows, fields, (things, said) = found.counts(), found.rows(), found.fields(), found.examples(limit)
     if json:
-        print_json({"a": older.info.edition, "b": newer.info.edition, "counts": counts, "fields": fields,
+        print_json({"a": older.info.edition, "b": newer.info.edition, "counts": counts, "rows": rows, "fields": fields,
                     "things": things, "examples": said, "into": str(into) if into else None})  # fmt: skip
         return
     line(f"from {older.info.edition} to {newer.info.edition}")
-    _render_diff(counts, fields, things, said)
+    _render_diff(counts, rows, fields, things, said)
     if into is not None:
         line(f"all of it: {into}/things.parquet, {into}/fields.parquet")
 
 
-def _render_diff(counts: Any, fields: Any, things: Any, said: Any) -> None:
-    ways = next(iter(counts.values()))
-    show("", ("", *(f"{kind}s" for kind in counts)),
-         [(way.replace("_", " "), *(f"{counts[kind][way]:,}" for kind in counts)) for way in ways],
-         right=[f"{kind}s" for kind in counts])  # fmt: skip
+def _render_diff(counts: Any, rows: Any, fields: Any, things: Any, said: Any) -> None:
+    found = {kind: counts[kind] | rows[kind] for kind in counts}
+    show("", ("", *(f"{kind}s" for kind in found)),
+         [(name, *(f"{sign}{found[kind][way]:,}" for kind in found)) for way, name, sign in _DIFF_LINES],
+         right=[f"{kind}s" for kind in found])  # fmt: skip
     if any(fields.values()):
         line()
         show("what is said otherwise", ("kind", "field", "times"),

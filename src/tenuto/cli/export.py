@@ -1,6 +1,5 @@
 """`tenuto catalogue export`."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,6 @@ from tenuto.cli.tables import line
 
 Form = Literal["sqlite", "jsonl", "csv", "crate"]
 _STDOUT = "-"
-_EDITION = re.compile(r"\d{4}-\d\d-\d\d-[0-9a-f]{8}")
 
 
 def export(
@@ -21,19 +19,22 @@ def export(
     into: Annotated[
         str, Parameter(allow_leading_hyphen=True, help="The file; of lines also - (stdout); of a crate its folder.")
     ],
-    edition: Annotated[str | None, Parameter(help="An edition's name; else the current one.")] = None,
+    edition: Annotated[
+        str | None, Parameter(help="Its name or the beginning of it, or previous; else the current one.")
+    ] = None,
     force: Annotated[bool, Parameter(negative="", help="Replace a file that is there already.")] = False,
     archive: Archive = HERE,
     json: Json = False,
 ) -> None:
     """Write an edition for other tools: a SQLite database, JSON lines, CSV, or a metadata crate."""
+    from tenuto.catalogue.editions import own_edition
     from tenuto.cli.progress import TerminalProgress
     from tenuto.model.errors import UsageError
 
     if into == _STDOUT and (json or as_ not in {"jsonl", "csv"}):
         raise UsageError("--into -: stdout takes jsonl or csv, and no --json beside it; name a file")
     layout, settings = open_archive(archive)
-    chosen = _edition(layout, edition)
+    chosen = own_edition(layout, "current" if edition is None else edition)
     with TerminalProgress() as progress:
         if as_ == "crate":
             file: Path | None = _crate(Path(into), settings, chosen, force)
@@ -41,20 +42,6 @@ def export(
             file = _file(as_, into, chosen, force, progress)
     if file is not None:
         _tell(file, as_, chosen, json)
-
-
-def _edition(layout: Any, name: str | None) -> Any:
-    """The edition of that name, or the current one."""
-    from tenuto.catalogue import open_current, open_edition
-    from tenuto.model.errors import UsageError
-
-    if name is None:
-        return open_current(layout)
-    there = [one.name for one in layout.catalogue.iterdir()] if layout.catalogue.is_dir() else []
-    known = sorted(filter(_EDITION.fullmatch, there))
-    if name not in known:
-        raise UsageError(f"--edition: there is no edition {name}; there are: {', '.join(known) or 'none yet'}")
-    return open_edition(layout.edition(name))
 
 
 def _file(form: str, into: str, edition: Any, force: bool, progress: Any) -> Path | None:

@@ -24,3 +24,9 @@ def upc(value: Any) -> str | None:
     """A UPC or EAN: 8 to 14 digits."""
     digits = re.sub(r"[\s-]", "", value) if isinstance(value, str) else ""
     return digits if re.fullmatch(r"[0-9]{8,14}", digits) else None
+
+
+def upc_forms(plain: str) -> list[str]:
+    """The same GTIN (GS1) as sources write it: 8, 12, 13 or 14 digits, since leading zeros mean nothing."""
+    bare = plain.lstrip("0")
+    return list(dict.fromkeys([plain, *(bare.zfill(length) for length in (8, 12, 13, 14) if len(bare) <= length)]))

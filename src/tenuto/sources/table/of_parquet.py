@@ -53,7 +53,7 @@ def _row_bytes(packed: pq.ParquetFile, group: int) -> int:
                                  f"{size * chunk.num_values:,} bytes; write the file with smaller row groups")  # fmt: skip
             size *= -(-chunk.num_values // max(1, about.num_rows))
         total += size
-    return max(total, about.total_byte_size // max(1, about.num_rows), 1)
+    return int(max(total, about.total_byte_size // max(1, about.num_rows), 1))
 
 
 def _longest(column: pa.Array) -> Iterator[int]:

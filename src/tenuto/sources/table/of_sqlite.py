@@ -73,12 +73,12 @@ def _fetched(
             except sqlite3.DataError:
                 if select is None:
                     raise
-                cursor, row = None, "longer than a row may be"
+                cursor, row = None, _alone(con, select, count)
             except sqlite3.OperationalError as error:
                 if not clock.is_over():
                     raise
                 raise sqlite3.OperationalError(
-                    f"row {count + 1:,} takes more than {_ROW_MAX_S:.0f} s; copy what is needed into a table"
+                    f"a row behind row {count:,} takes more than {_ROW_MAX_S:.0f} s; copy what is needed into a table"
                 ) from error
             if row is None:
                 return
@@ -86,9 +86,19 @@ def _fetched(
             yield row
 
 
+def _alone(con: sqlite3.Connection, select: str, offset: int) -> Any:
+    """The row there, since whoever takes a row meets the error of the one behind it; a text where it is itself too long."""
+    try:
+        return con.execute(select, (1, offset)).fetchone()
+    except sqlite3.DataError:
+        return "longer than a row may be"
+
+
 def _table(con: sqlite3.Connection, file: Path, read: Read) -> str:
     """The table that is meant: the one that is named, which may be a view, else the only one."""
-    found = con.execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    found = con.execute(
+        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
     kinds = {str(name): kind for name, kind in sorted(found)}
     tables = [name for name, kind in kinds.items() if kind in {"table", "virtual"}]
     if read.table is None and len(tables) == 1:
