@@ -87,7 +87,7 @@ def test_build_killed_at_random_moments_always_ends_in_the_undisturbed_edition(s
 def service(tmp_path_factory):
     """An archive with more evidence than one process reads alone, and its edition."""
     root = tmp_path_factory.mktemp("service") / "archive"
-    tenuto("bench", "generate", "--tracks", "80000", "--seed", "5", "--into", root)
+    tenuto("bench", "generate", "--tracks", "200000", "--seed", "5", "--into", root)
     layout = Layout(root)
     began_at = time.monotonic()
     tenuto("catalogue", "build", "--archive", root)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import struct
+import time
 from datetime import date, timedelta
 
 import duckdb
@@ -154,3 +155,30 @@ def test_long_tables_lie_in_several_files_of_equal_rows(tmp_path, monkeypatch):
     several.files("track")[2].unlink()
     with pytest.raises(IntegrityError, match=r"track-00002\.parquet is missing"):
         module.open_edition(several.folder)
+
+
+def test_a_table_that_fails_ends_the_others_at_their_next_rows_and_nothing_is_left(tmp_path):
+    layout, asked = make_archive(tmp_path), []
+
+    def endless():
+        schema = TABLES["artist"]
+        row = dict.fromkeys(schema.names)
+
+        def batches():
+            for number in range(10**9):
+                asked.append(number)
+                yield pa.RecordBatch.from_pylist([{**row, "artist_row": number}], schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def broken():
+        while len(asked) < 3:
+            time.sleep(0.01)
+        raise OSError(28, "No space left on device")
+
+    tables = {"artist": endless, "release": broken, "track": endless}
+    with pytest.raises(OSError, match="No space"):
+        module.write_edition(layout, "2026-01-01-0a1b2c3d", tables, {})
+    assert len(asked) < 100_000
+    assert not layout.edition("2026-01-01-0a1b2c3d").exists()
+    assert [one.name for one in layout.catalogue.glob("*")] == []

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
-from concurrent.futures import wait as futures_wait
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, islice
@@ -187,11 +186,11 @@ def write_edition(
     edition: str,
     tables: Mapping[str, Callable[[], pa.RecordBatchReader]],
     about: Mapping[str, Any],
-    abandon: Callable[[Iterable[Future[TableInfo]]], object] = futures_wait,
+    abandon: Callable[[Iterable[Future[TableInfo]]], object] = lambda _: None,
 ) -> Edition:
     """Write an edition whole; one of that name is left as it is, unless it is damaged. `tables` give their rows in order, and are
-    begun in this order: what waits for something stands last. When one fails, or the user stops it, `abandon` sees to it
-    that the others end, and waits for that.
+    begun in this order: what waits for something stands last. When one fails, or the user stops it, `abandon` may see to it
+    that the others end soon; they are waited for.
     """
     folder = layout.edition(edition)
     if folder.exists() and damage_of(folder):
