@@ -118,6 +118,23 @@ def test_ten_thousand_artists_of_one_track_stay_in_order(layout):
     check_findings(layout, edition)
 
 
+def test_more_credits_than_there_are_positions_are_cut_and_found(layout):
+    credited = [{"artist_id": "a", "role": f"role {number}"} for number in range(65_540)]
+    edition = edition_of(
+        layout, page("artists", {"id": "a", "name": "N"}), page("tracks", track("t", credits=credited))
+    )
+    assert [row["position"] for row in made.rows(edition, "credit")] == list(range(1, 65_536))
+    check_findings(layout, edition, ("value-odd", "t"))
+
+
+def test_artist_of_a_release_that_nobody_has_is_found_and_not_invented(layout):
+    release = {"id": "r", "title": "R", "artist_ids": ["a", "gone", "b"]}
+    edition = edition_of(layout, page("artists", {"id": "a"}, {"id": "b"}), page("releases", release))
+    (row,) = made.rows(edition, "release")
+    assert row["artist_rows"] == [0, 1]
+    check_findings(layout, edition, ("reference-missing", "r"))
+
+
 def test_dates_keep_what_is_known_of_them(layout):
     dates = {
         "a": ("2019", "year"),

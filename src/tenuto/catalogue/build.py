@@ -161,7 +161,7 @@ def _merge(
     ]
     merge_listens(con, precedence)
     merge.number(con)
-    findings += _missing_references(con)
+    findings += _loose_ends(con)
     statements, found = decide(con, seen.permissions)
     findings = sorted({*findings, *found, *seen.findings})
     about |= {
@@ -233,23 +233,32 @@ def _problems(con: duckdb.DuckDBPyConnection) -> list[Finding]:
     ]
 
 
-def _missing_references(con: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """Records that name what no evidence holds; the reference is left empty, the record stays."""
-    missing = con.execute("""
-        SELECT 'release ' || release_id, track_id, source, evidence_id FROM track
-        WHERE release_id IS NOT NULL AND release_row IS NULL
-        UNION ALL
-        SELECT 'artist ' || coalesce(artist_id, '?'), track_id, source, evidence_id FROM credit_named WHERE artist_row IS NULL
-        UNION ALL
-        SELECT 'listens of', l.track_id, l.source, l.evidence_id
-        FROM listens_seen l LEFT JOIN track_merged t USING (source, track_id)
-        WHERE l.is_live AND t.is_live IS NOT TRUE""").fetchall()
+_LOOSE = """
+    SELECT 'reference-missing', track_id, 'it names release ' || release_id || ', of which no evidence tells', source, evidence_id
+    FROM track WHERE release_id IS NOT NULL AND release_row IS NULL
+    UNION ALL
+    SELECT 'reference-missing', track_id, 'it names artist ' || coalesce(artist_id, '?') || ', of which no evidence tells', source,
+           evidence_id
+    FROM credit_named WHERE artist_row IS NULL
+    UNION ALL
+    SELECT 'reference-missing', release_id, 'it names artist ' || artist_id || ', of which no evidence tells', source, evidence_id
+    FROM (SELECT source, release_id, evidence_id, unnest(artist_ids) AS artist_id FROM release)
+    ANTI JOIN artist USING (source, artist_id)
+    WHERE artist_id IS NOT NULL
+    UNION ALL
+    SELECT 'value-odd', track_id, 'it has ' || len(credit_artists) || ' credits; the first 65535 are kept', t.source, evidence_id
+    FROM credit_list l JOIN track t ON t.credit = l.rowid WHERE len(credit_artists) > 65535
+    UNION ALL
+    SELECT 'permission-unmatched', l.track_id, 'listens of a track that the source does not have', l.source, l.evidence_id
+    FROM listens_seen l LEFT JOIN track_merged t USING (source, track_id) WHERE l.is_live AND t.is_live IS NOT TRUE"""
+"""Records that name what no evidence holds, or more than a table has room for: the reference is left empty, the record stays."""
+
+
+def _loose_ends(con: duckdb.DuckDBPyConnection) -> list[Finding]:
     return [
-        Finding(code="permission-unmatched" if what == "listens of" else "reference-missing", subject=track_id,
-                message=f"{what} a track that the source does not have" if what == "listens of"
-                else f"it names {what}, of which no evidence tells", source=source, evidence_id=evidence_id)
-        for what, track_id, source, evidence_id in missing
-    ]  # fmt: skip
+        Finding(code=code, subject=subject, message=message, source=source, evidence_id=evidence_id)
+        for code, subject, message, source, evidence_id in con.execute(_LOOSE).fetchall()
+    ]
 
 
 def _finding_table(findings: list[Finding]) -> pa.Table:
