@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tenuto.archive.layout import Layout
 from tenuto.catalogue import Edition
-from tenuto.catalogue.edition import make_current, write_edition
+from tenuto.catalogue.writing import make_current, write_edition
 from tenuto.model.tables import TABLES
 
 NAME = "2026-01-01-0a1b2c3d"

@@ -13,18 +13,18 @@ import pytest
 
 import evidence_maker as evidence
 from support import make_archive
-from tenuto.catalogue import edition as edition_module
 from tenuto.catalogue import keys as keys_module
 from tenuto.catalogue import lookup as lookup_module
-from tenuto.catalogue import runs
+from tenuto.catalogue import runs, writing
 from tenuto.catalogue import shelf as shelf_module
-from tenuto.catalogue.edition import make_current, open_current, write_edition
+from tenuto.catalogue.edition import open_current
 from tenuto.catalogue.keys import Keys, KeysWriter
 from tenuto.catalogue.lookup import Catalogue
 from tenuto.catalogue.runs import Credits
 from tenuto.catalogue.search import build as build_module
 from tenuto.catalogue.search import parts
 from tenuto.catalogue.shelf import Shelf, ShelfWriter, blocks_of
+from tenuto.catalogue.writing import make_current, write_edition
 from tenuto.model.errors import IntegrityError, TenutoError, UsageError
 from tenuto.model.tables import TABLES
 
@@ -75,7 +75,7 @@ def _tables():
 @pytest.fixture(params=[(32_768, 2**22), (8, 32), (16, 16)], ids=["one file", "files of 32", "files of 16"])
 def made(request, tmp_path, monkeypatch):
     for name, value in zip(("GROUP_ROWS", "FILE_ROWS"), request.param, strict=True):
-        monkeypatch.setattr(edition_module, name, value)
+        monkeypatch.setattr(writing, name, value)
     layout, rows = make_archive(tmp_path), _tables()
     make_current(layout, write_edition(layout, "2026-01-01-0a1b2c3d", _readers(rows), ABOUT))
     return layout, rows

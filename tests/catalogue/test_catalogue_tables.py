@@ -14,7 +14,7 @@ import pytest
 
 import evidence_maker as made
 from support import make_archive
-from tenuto.catalogue import edition as module
+from tenuto.catalogue import writing as module
 from tenuto.catalogue.canonical import canonical_digest
 from tenuto.evidence import read_records
 from tenuto.model.errors import IntegrityError

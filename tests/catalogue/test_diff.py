@@ -17,8 +17,9 @@ import evidence_maker as made
 from support import make_archive
 from tenuto.catalogue import apart
 from tenuto.catalogue.diff import KINDS, compare
-from tenuto.catalogue.edition import EDITION_NAME, make_current, open_edition, write_edition
+from tenuto.catalogue.edition import EDITION_NAME, open_edition
 from tenuto.catalogue.editions import edition_names, find_edition
+from tenuto.catalogue.writing import make_current, write_edition
 from tenuto.cli import _run
 from tenuto.model.errors import IntegrityError, UsageError
 from tenuto.model.tables import TABLES

@@ -11,7 +11,7 @@ import pytest
 
 from export_maker import HOSTILE, TRACKS, make_edition, rows
 from support import make_archive
-from tenuto.catalogue import edition as edition_module
+from tenuto.catalogue import writing
 from tenuto.catalogue.export import lines as lines_module
 from tenuto.catalogue.export import write_csv, write_jsonl
 from tenuto.model.errors import UsageError
@@ -36,7 +36,7 @@ ARTIST = ("artist_id", "name", "artist_id_musicbrainz")
 def edition(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         for name, value in zip(("GROUP_ROWS", "FILE_ROWS"), request.param[:2], strict=True):
-            patched.setattr(edition_module, name, value)
+            patched.setattr(writing, name, value)
         patched.setattr(lines_module, "SPAN_ROWS", request.param[2])
         yield make_edition(make_archive(tmp_path_factory.mktemp("made")), ROWS)
 

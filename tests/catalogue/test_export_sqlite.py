@@ -10,7 +10,7 @@ import pytest
 
 from export_maker import HOSTILE, MANY, TRACKS, make_edition, rows
 from support import make_archive, need_program
-from tenuto.catalogue import edition as edition_module
+from tenuto.catalogue import writing
 from tenuto.catalogue.export import sqlite as sqlite_module
 from tenuto.catalogue.export import write_sqlite
 from tenuto.model.progress import Silent
@@ -23,7 +23,7 @@ ROWS = rows()
 def made(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         for name, value in zip(("GROUP_ROWS", "FILE_ROWS"), request.param, strict=True):
-            patched.setattr(edition_module, name, value)
+            patched.setattr(writing, name, value)
         edition = make_edition(make_archive(tmp_path_factory.mktemp("made")), ROWS)
     file = edition.folder.parent / "out.db"
     write_sqlite(edition, file, Silent())

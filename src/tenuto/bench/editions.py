@@ -33,7 +33,8 @@ from tenuto.bench.tables import (
     release_batch,
     track_batch,
 )
-from tenuto.catalogue.edition import Edition, make_current, write_edition
+from tenuto.catalogue.edition import Edition
+from tenuto.catalogue.writing import make_current, write_edition
 from tenuto.model.ids import short_digest
 from tenuto.model.progress import Progress
 from tenuto.model.tables import TABLES

@@ -28,7 +28,7 @@ from tenuto.archive.processes import processors
 from tenuto.catalogue import corrections, merge
 from tenuto.catalogue.clusters import find_clusters
 from tenuto.catalogue.descriptions import Precedence, describe
-from tenuto.catalogue.edition import FORMAT, Edition, damage_of, make_current, open_edition, write_edition
+from tenuto.catalogue.edition import FORMAT, Edition, damage_of, open_edition
 from tenuto.catalogue.history import load_days
 from tenuto.catalogue.listens import merge_listens
 from tenuto.catalogue.lookup import forget_lookups
@@ -36,6 +36,7 @@ from tenuto.catalogue.parts import Part
 from tenuto.catalogue.reading import Read, forget_others, read_all
 from tenuto.catalogue.rights import decide
 from tenuto.catalogue.sightings import Sightings
+from tenuto.catalogue.writing import make_current, write_edition
 from tenuto.evidence import HarvestManifest, all_harvests
 from tenuto.model.errors import UsageError
 from tenuto.model.findings import Finding
