@@ -16,6 +16,8 @@ from tenuto.bench.words import LANGUAGES
 from tenuto.model.tables import TABLES
 from tenuto.sources import values
 
+pytestmark = pytest.mark.long
+
 TRACKS = 200_000
 
 

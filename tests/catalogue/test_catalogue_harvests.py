@@ -274,6 +274,7 @@ def test_history_of_one_day_is_what_was_seen_last(tmp_path):
     assert _history(made.edition_of(layout)) == {"x": [(made.DAY, 5)]}
 
 
+@pytest.mark.long
 def test_history_of_pages_that_contradict_each_other_is_that_of_the_track_table(tmp_path):
     """Against the editions that were built after each harvest, whatever came, went, came back or could not be asked."""
     layout, rng = make_archive(tmp_path), random.Random(5)

@@ -96,7 +96,7 @@ def test_of_one_id_with_contradicting_fields_the_fullest_holds_and_no_other_is_m
     assert len(found) == edition.info.tables["track"].rows == edition.info.sources["large"].tracks == 2
     assert (found["t"]["title"], found["t"]["isrc"], found["t"]["duration_ms"]) == ("Title of t", "DEAB12345678", 1)
     assert found["t"]["popularity"] == 3
-    check_findings(layout, edition)
+    check_findings(layout, edition, ("records-contradict", "t"))
 
 
 def test_release_that_no_page_has_is_found_and_the_track_stays(layout):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 MAKE = """
 import hashlib, json, resource, sys, time, zlib
 from datetime import date
