@@ -4,6 +4,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -37,14 +38,16 @@ def test_a_killed_export_leaves_the_name_free_and_the_next_one_is_whole(tmp_path
     make_edition(layout, rows())
     into.mkdir()
     words = ["catalogue", "export", "--as", form, "--into", str(into / "out"), "--archive", str(layout.root)]
+    began_at = time.monotonic()
     tenuto(*words)
+    took_s = time.monotonic() - began_at
     due = hashlib.sha256((into / "out").read_bytes()).hexdigest()
     (into / "out").unlink()
     killed = 0
     for number in range(KILLS):
         with subprocess.Popen([sys.executable, "-m", "tenuto", *words], stdout=subprocess.DEVNULL) as process:
             try:
-                process.wait(0.5 + 0.06 * number)
+                process.wait(took_s * (0.4 + 0.6 * number / KILLS))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
