@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,19 @@ def tenuto_json(*words: str | Path, env: dict[str, str] | None = None, code: int
     lines = tenuto(*words, "--json", env=env, code=code).stdout.splitlines()
     assert len(lines) == 1, lines
     return json.loads(lines[0])
+
+
+@contextmanager
+def small_disk(place: Path, size_bytes: int) -> Iterator[Path]:
+    """A disk of its own of so many bytes; the test is skipped where none can be mounted."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def need_program(name: str) -> str:

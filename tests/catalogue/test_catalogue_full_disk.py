@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import evidence_maker as made
-from support import make_archive, tenuto
+from support import make_archive, small_disk, tenuto
 from tenuto.archive import Layout
 from tenuto.archive.layout import read_pointer
 from tenuto.catalogue import open_current
@@ -24,15 +23,8 @@ LEFT_KIB = (0, 40, 400, 1_200, 2_500, 4_000, 5_500)
 @pytest.fixture
 def small(tmp_path):
     """A small disk of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)], check=False, capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", SIZE) as place:
+        yield place
 
 
 def _fill(disk: Path, left: int) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from keep_maker import bands, contents, keep, kept, leftovers, outcomes, put, rows, shelf
-from support import tenuto
+from support import small_disk, tenuto
 from tenuto.archive import Layout
 from tenuto.crates.holdings import crate_files
 
@@ -23,15 +23,8 @@ SIZE = 24 * 2**20
 @pytest.fixture
 def small(tmp_path):
     """A small disk of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)], check=False, capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", SIZE) as place:
+        yield place
 
 
 def fill(disk: Path, left: int) -> Path:

@@ -13,14 +13,12 @@ import duckdb
 import pyarrow as pa
 
 from tenuto.archive.settings import Settings
+from tenuto.catalogue.clusters.score import SPAN_MAX_MS
 from tenuto.model.errors import SettingsError
 from tenuto.model.findings import Finding
 
 WAYS = ("id", "mbid", "code")
 """How things are matched, the surest first: the sources' own ids, MusicBrainz ids, then ISRC, UPC or ISNI."""
-
-SPAN_MAX_MS = 10_000
-"""Tracks of one code that differ by more in length are not the same recording (as in clusters/score.py)."""
 
 _KEYS = {
     "artist": {"id": "artist_id", "mbid": "artist_id_musicbrainz", "code": "isni"},

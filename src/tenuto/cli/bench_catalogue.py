@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tenuto.cli.options import Json, print_json, working
+from tenuto.cli.options import Json, memory_bytes, print_json, working
 from tenuto.cli.tables import line, show
 
 _TRACKS_MAX = 2**32 - 2**20
@@ -91,15 +91,15 @@ def catalogue(
         raise UsageError(f"--temp: {temp} is no folder")
     if tables is not None and (stream or temp is not None or sqlite):
         raise UsageError("--tables asks an edition that is there: leave out --stream, --temp and --sqlite")
-    memory_bytes = _memory_bytes(memory)
+    ceiling_bytes = memory_bytes(memory)
     with TerminalProgress() as progress:
         if tables is not None:
-            document = measure_there(tables, memory_bytes, progress, has_text=not no_text)
+            document = measure_there(tables, ceiling_bytes, progress, has_text=not no_text)
         else:
             _check(tracks or 0, seed)
             document = measure(
                 Asked(tracks=tracks or 0, seed=seed, is_streamed=stream, has_text=not no_text, has_peer=sqlite,
-                      memory_bytes=memory_bytes, temp=temp), progress)  # fmt: skip
+                      memory_bytes=ceiling_bytes, temp=temp), progress)  # fmt: skip
     if json:
         print_json(document)
     else:
@@ -111,19 +111,6 @@ def _check(tracks: int, seed: int) -> None:
 
     if not 1 <= tracks <= _TRACKS_MAX or seed < 0:
         raise UsageError(f"--tracks is from 1 to {_TRACKS_MAX:,}, --seed is 0 or more")
-
-
-def _memory_bytes(memory: str) -> int:
-    from tenuto.model.errors import UsageError
-    from tenuto.model.units import parse_bytes
-
-    try:
-        size = parse_bytes(memory)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from None
-    if size < 2 * 10**9:
-        raise UsageError(f"--memory: {memory} is too little to build with; give 2GB or more")
-    return size
 
 
 _FIGURES = (

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tenuto.cli.options import HERE, Archive, Json, open_archive, print_json, reading, working
+from tenuto.cli.options import HERE, Archive, Json, memory_bytes, open_archive, print_json, reading, working
 from tenuto.cli.tables import line, show
 
-_MEMORY_MIN_BYTES = 2 * 10**9
 _SHOWN_MAX = 60
 """Characters of a text in a table."""
 
@@ -36,7 +35,7 @@ def build(
     from tenuto.catalogue.descriptions import Precedence
     from tenuto.cli.progress import TerminalProgress
 
-    limits = Limits(_memory_bytes(memory), _folder(temp))
+    limits = Limits(memory_bytes(memory) if memory is not None else None, _folder(temp))
     with working(archive, "catalogue build") as (layout, settings), TerminalProgress() as progress:
         built = build_edition(layout, progress, limits, Precedence.of(settings))
     damaged = built.edition.info.findings.get("evidence-damaged", 0)
@@ -53,21 +52,6 @@ def build(
         line(f"Evidence is damaged ({damaged:,} findings evidence-damaged): restore it from a copy, or harvest again")
     line("Next: tenuto plan")
     return code
-
-
-def _memory_bytes(memory: str | None) -> int | None:
-    from tenuto.model.errors import UsageError
-    from tenuto.model.units import parse_bytes
-
-    if memory is None:
-        return None
-    try:
-        size = parse_bytes(memory)
-    except ValueError as error:
-        raise UsageError(f"--memory: {error}") from None
-    if size < _MEMORY_MIN_BYTES:
-        raise UsageError(f"--memory: {memory} is too little to build with; give 2GB or more")
-    return size
 
 
 def _folder(temp: Path | None) -> Path | None:

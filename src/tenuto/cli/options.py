@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Archive = Annotated[Path, Parameter(name="--archive", env_var="TENUTO_ARCHIVE", help="The archive's folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object on one line.")]
 HERE = Path()
+_MEMORY_MIN_BYTES = 2 * 10**9
 _OF_MIRRORS = frozenset({"check", "repair", "seed", "mirror", "status"})
 """The verbs that a mirror has; all others are its archive's own."""
 
@@ -72,3 +73,16 @@ def refuse_mirror(settings: "Settings", verb: str) -> None:
 def print_json(document: dict[str, Any]) -> None:
     """One JSON object on one line of stdout."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str) + "\n")
+
+
+def memory_bytes(memory: str) -> int:
+    """What --memory says, in bytes; raises UsageError where it is no size, or too little to build an edition with."""
+    from tenuto.model.units import parse_bytes
+
+    try:
+        size = parse_bytes(memory)
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}") from None
+    if size < _MEMORY_MIN_BYTES:
+        raise UsageError(f"--memory: {memory} is too little to build with; give 2GB or more")
+    return size
